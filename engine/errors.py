@@ -1,0 +1,5 @@
+"""The one exception root of the engine: every message says what is wrong, where, and how to mend it."""
+
+
+class EngineError(Exception):
+    """A user-facing failure of an engine step; its text is one clear sentence, shown without a traceback."""
