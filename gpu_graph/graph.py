@@ -1,0 +1,116 @@
+"""How an experiment is written down: `Graph` collects tasks and says, all at once, what is wrong with them.
+
+Pure data: nothing here starts a process or looks at a device. Mistakes are collected while the graph is declared and
+raised by `spec()`, so that one message names every offender.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any, TypedDict, Unpack
+
+from gpu_graph.errors import GraphError
+from gpu_graph.spec import GraphSpec, TaskSpec, parse_duration, parse_size
+from gpu_graph.validation import graph_problems
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """The handle that `Graph.shell` and `Graph.call` return: give it to another task's `after`."""
+
+    id: str
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Options(TypedDict, total=False):
+    """What every kind of task takes.
+
+    after: tasks (handles or ids, also of tasks declared later) whose success it needs. gpus: whole GPUs, 0 for a CPU task.
+    gpu_memory ("18GiB" or bytes) and timeout ("2h" or seconds, per attempt) take units. cpus: threads. env: extra variables;
+    env_from: names that must be set where the run is submitted. cwd: relative to the workspace, its default. retries: further
+    attempts after a failure. priority: higher first. inputs, outputs: files it reads and makes. labels: its place in a sweep.
+    """
+
+    after: Iterable[Task | str] | Task | str
+    gpus: int
+    gpu_memory: int | str | None
+    cpus: int
+    env: Mapping[str, str] | None
+    env_from: Sequence[str]
+    cwd: str | PurePath | None
+    timeout: float | str | None
+    retries: int
+    priority: int
+    inputs: Sequence[str | PurePath]
+    outputs: Sequence[str | PurePath]
+    labels: Mapping[str, Any] | None
+
+
+class Graph:
+    """A graph of dependent tasks. `name` is part of the run id, so it obeys the rule for ids.
+
+    >>> graph = Graph("sweep")
+    >>> vectors = graph.shell("vectors", ["tiller", "steer", "vectors"])
+    >>> apply = graph.shell("apply", "tiller steer apply", after=[vectors], gpu_memory="18GiB", timeout="2h", retries=1)
+    """
+
+    def __init__(self, name: str, *, description: str = "") -> None:
+        self.name = name
+        self.description = description
+        self._tasks: list[TaskSpec] = []
+        self._problems: list[str] = []
+
+    def shell(self, id: str, command: str | Sequence[str | PurePath | float], **options: Unpack[Options]) -> Task:
+        """A command: a string runs under `/bin/sh -c`, a list directly (numbers and paths in it become text)."""
+        argv = command if isinstance(command, str) else tuple(str(word) for word in command)
+        return self._add(id, {"kind": "shell", "command": argv}, options)
+
+    def call(self, id: str, target: str, kwargs: Mapping[str, Any] | None = None, **options: Unpack[Options]) -> Task:
+        """A Python function in a process of its own: "package.module:function" or "runs/file.py:function".
+
+        kwargs and the returned value are JSON; the value is kept beside the task's log as `<attempt>.result.json`.
+        """
+        try:
+            plain = json.loads(json.dumps(dict(kwargs or {}), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            self._problems.append(f"task {id!r}: its kwargs are not JSON: {error}")
+            plain = {}
+        return self._add(id, {"kind": "call", "target": target, "kwargs": plain}, options)
+
+    def spec(self) -> GraphSpec:
+        """The checked, immutable graph. Raises GraphError naming every offender."""
+        spec = GraphSpec(self.name, tuple(self._tasks), self.description)
+        problems = self._problems + graph_problems(spec)
+        if problems:
+            raise GraphError(problems, heading=f"graph {self.name!r} cannot run:")
+        return spec
+
+    def _add(self, id: str, work: dict[str, Any], options: Options) -> Task:
+        unknown = sorted(set(options) - Options.__annotations__.keys())
+        if unknown:
+            raise TypeError(f"task {id!r}: unknown option {', '.join(unknown)}; known: {', '.join(Options.__annotations__)}")
+        fields: dict[str, Any] = {**work, **options}
+        after = options.get("after", ())
+        if isinstance(after, (str, Task)):  # a lone id is a natural slip, and iterating it would give its letters
+            after = [after]
+        fields["after"] = tuple(str(dependency) for dependency in after)
+        fields["env"] = {str(key): str(value) for key, value in (options.get("env") or {}).items()}
+        fields["labels"] = dict(options.get("labels") or {})
+        for name in ("env_from", "inputs", "outputs"):
+            fields[name] = tuple(str(value) for value in fields.get(name, ()))
+        if (cwd := options.get("cwd")) is not None:
+            fields["cwd"] = str(cwd)
+        parsers: dict[str, Callable[[Any], Any]] = {"gpu_memory": parse_size, "timeout": parse_duration}
+        for name, parse in parsers.items():
+            try:
+                fields[name] = parse(fields.get(name))
+            except ValueError as error:
+                self._problems.append(f"task {id!r}: {name}: {error}")
+                del fields[name]
+        self._tasks.append(TaskSpec(id=id, **fields))
+        return Task(id)

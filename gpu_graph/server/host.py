@@ -1,0 +1,363 @@
+"""The imperative shell round the pure scheduler: actions become journal lines, processes and timers; news becomes events.
+
+One instance holds every living run of the host. Order is everything here: what the scheduler wants written is on disk
+before what it wants done is done (`_flush`), so that after a crash the journal knows of every attempt that may exist. If
+a journal cannot be written (disk full) its run waits, keeping its actions, and is tried again; other runs go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gpu_graph import run_folder
+from gpu_graph.devices import Provider
+from gpu_graph.errors import GraphError
+from gpu_graph.files import last_json_line, write_whole
+from gpu_graph.journal import FORMAT, Journal
+from gpu_graph.local import Attempt, LocalExecutor
+from gpu_graph.placement import Inventory
+from gpu_graph.process import boot_id, machine_id, pid_namespace
+from gpu_graph.run_folder import attempt_base
+from gpu_graph.scheduler import (
+    Action,
+    Adopt,
+    AttemptEnded,
+    CancelRequested,
+    DeadlinePassed,
+    Event,
+    Quarantine,
+    RunAdded,
+    RunEnded,
+    Scheduler,
+    Start,
+    Stop,
+    Write,
+)
+from gpu_graph.server.publisher import Publisher
+from gpu_graph.server.submissions import Submission, SubmissionStore
+from gpu_graph.state import RunState, TaskRun, TaskState
+from gpu_graph.task_environment import SHOWN_VALUES, task_argv, task_environment
+from gpu_graph.validation import device_problems, environment_problems, graph_problems
+
+_RETRY_SECONDS = 1.0
+_PROGRESS_SECONDS = 1.0
+
+log = logging.getLogger("tiller.server")
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """A run in the scheduler, its folder, and what still has to be done for it once its journal is on disk."""
+
+    state: RunState
+    submission: Submission
+    folder: Path
+    journal: Journal
+    outbox: list[Action] = field(default_factory=lambda: [])
+    same_boot: bool = True
+
+    def attempt(self, task_id: str, number: int) -> Attempt:
+        return Attempt((self.state.id, task_id, number), attempt_base(self.folder, task_id, number))
+
+
+class Host:
+    """Every living run of this host; `finish` adopts nothing and starts nothing, so a later server can take over."""
+
+    def __init__(self, state: Path, provider: Provider, inventory: Inventory, server_id: str) -> None:
+        self.inventory = inventory
+        self.provider = provider
+        self.publisher = Publisher()
+        self.runs: dict[str, LiveRun] = {}
+        self.hostname = socket.gethostname()
+        self.workspace_of: dict[str, Path] = {}  # of every run that this server has held, ended ones too
+        self.scheduler = Scheduler(inventory)
+        self._server_id = server_id
+        self._submissions = SubmissionStore(state)
+        self._executor = LocalExecutor(self.take)
+        self._inbox: list[Event] = []
+        self._timers: dict[tuple[str, str, int], asyncio.TimerHandle] = {}
+        self._background: set[asyncio.Task[None]] = set()
+        self._progress_seen: dict[tuple[str, str], tuple[int, int]] = {}
+
+    # --- what clients ask ----------------------------------------------------------------------------------------------
+
+    def problems(self, submission: Submission) -> list[str]:
+        """Everything that forbids this submission on this host."""
+        graph = submission.graph
+        try:
+            allowed = self._allowed(submission)
+        except GraphError as error:
+            return error.problems
+        return (
+            graph_problems(graph)
+            + device_problems(graph, self.inventory, allowed)
+            + environment_problems(graph, submission.environment)
+        )
+
+    def check(self, name: str, digest: str) -> list[str]:
+        """The problems of an incoming submission, which is then dropped."""
+        try:
+            return self.problems(self._submissions.read_incoming(name, digest))
+        finally:
+            self._submissions.discard_incoming(name)
+
+    def submit(self, name: str, digest: str) -> str:
+        """Accept an incoming submission; returns its run id. Raises GraphError or OSError, having written nothing."""
+        submission = self._submissions.read_incoming(name, digest)
+        problems = self.problems(submission)
+        if problems:
+            self._submissions.discard_incoming(name)
+            raise GraphError(problems, heading=f"graph {submission.graph.name!r} cannot run:")
+        now = time.time()
+        workspace = Path(submission.workspace)
+        run_id = run_folder.new_run_id(submission.graph.name, now, workspace / "logs")
+        new = run_folder.NewRunFolder(workspace, run_id)
+        opened = self._opened_record(submission, now)
+        try:
+            new.write(_folder_files(submission), [opened, self._server_record(now)])
+            self._submissions.accept(name, run_id)
+            new.commit()
+        except OSError as error:
+            new.discard()
+            self._submissions.drop(run_id)
+            raise GraphError(f"cannot write {new.final}: {error.strerror}; nothing was started") from None
+        self._enliven(run_id, submission, now)
+        return run_id
+
+    def cancel(self, run_id: str, task_ids: tuple[str, ...] | None) -> None:
+        self.take(CancelRequested(run_id, task_ids, time.time()))
+
+    def reason(self, run_id: str, task: TaskRun) -> str | None:
+        return self.scheduler.reason(run_id, task)
+
+    def progress(self, run_id: str, task: TaskRun) -> dict[str, Any] | None:
+        if task.state is not TaskState.RUNNING:
+            return None
+        return last_json_line(self.runs[run_id].attempt(task.spec.id, task.attempt).file("progress"))
+
+    def holders(self) -> dict[str, tuple[str, str]]:
+        """device id → the run and task that hold it."""
+        return {device: (key[0], key[1]) for key, devices in self.scheduler.held.items() for device in devices}
+
+    # --- life ----------------------------------------------------------------------------------------------------------
+
+    def adopt_runs(self) -> None:
+        """Take over the runs of this host's earlier servers."""
+        for run_id, submission in self._submissions.read_active().items():
+            folder = Path(submission.workspace) / "logs" / run_id
+            if not folder.is_dir():  # the server died before the run was more than a hidden folder, or a person removed it
+                log.warning("run %s has no folder %s: dropped", run_id, folder)
+                self._submissions.drop(run_id)
+                continue
+            try:
+                self._enliven(run_id, submission, time.time())
+            except (GraphError, OSError) as error:
+                log.error("run %s cannot be adopted: %s", run_id, error)
+
+    def finish(self) -> None:
+        """Let go of everything; tasks go on."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._executor.close()
+        for run in self.runs.values():
+            run.journal.close()
+
+    async def watch_progress(self) -> None:
+        """While anybody listens, tell of tasks whose progress file has grown."""
+        while True:
+            await asyncio.sleep(_PROGRESS_SECONDS)
+            if not self.publisher.watched:
+                continue
+            for run_id, task_id, number in list(self.scheduler.held):
+                run = self.runs.get(run_id)
+                if run is None:
+                    continue
+                try:
+                    status = run.attempt(task_id, number).file("progress").stat()
+                except FileNotFoundError:
+                    continue
+                seen = (number, status.st_size)
+                if self._progress_seen.get((run_id, task_id)) != seen:
+                    self._progress_seen[run_id, task_id] = seen
+                    self.publisher.publish(run_id, task_id)
+
+    # --- events in, actions out ----------------------------------------------------------------------------------------
+
+    def take(self, event: Event) -> None:
+        """News from the world; all news of one turn of the loop is handled, and made durable, together."""
+        if not self._inbox:
+            asyncio.get_running_loop().call_soon(self._handle_inbox)
+        self._inbox.append(event)
+
+    def _handle_inbox(self) -> None:
+        events, self._inbox = self._inbox, []
+        self._carry_out(self.scheduler.handle(*events))
+
+    def _carry_out(self, actions: list[Action]) -> None:
+        dirty: dict[str, LiveRun] = {}
+        for action in actions:
+            run = self.runs.get(action.run_id)
+            if run is None:
+                continue
+            dirty[action.run_id] = run
+            if isinstance(action, Write):
+                run.journal.append(action.record)
+                self.publisher.publish(action.run_id, action.record.get("task"))
+                self._set_timer(run, action)
+            else:
+                run.outbox.append(action)
+        for run in dirty.values():
+            self._flush(run)
+
+    def _flush(self, run: LiveRun) -> None:
+        """Make the run's journal durable, then do what was waiting for that."""
+        try:
+            run.journal.sync()
+        except OSError as error:
+            log.error("journal %s cannot be written: %s; trying again", run.journal.path, error)
+            asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._flush, run)
+            return
+        outbox, run.outbox = run.outbox, []
+        for action in outbox:
+            self._do(run, action)
+
+    def _do(self, run: LiveRun, action: Action) -> None:
+        match action:
+            case Start():
+                self._start(run, action)
+            case Adopt():
+                adoption = self._executor.adopt(run.attempt(action.task_id, action.attempt), same_boot=run.same_boot)
+                self._spawn(adoption)
+            case Stop():
+                self._executor.stop(run.attempt(action.task_id, action.attempt))
+            case Quarantine():
+                self._executor.quarantine(run.attempt(action.task_id, action.attempt))
+            case RunEnded():
+                run.journal.close()
+                del self.runs[run.state.id]
+                self._submissions.drop(run.state.id)
+                self.publisher.publish(run.state.id, None)
+            case Write():
+                raise AssertionError("a Write goes to the journal, never to the outbox")
+
+    def _start(self, run: LiveRun, action: Start) -> None:
+        task = run.state.tasks[action.task_id].spec
+        attempt = run.attempt(action.task_id, action.attempt)
+        submission = run.submission
+        env = task_environment(
+            submission.environment,
+            interpreter=submission.interpreter,
+            task=task,
+            attempt=attempt,
+            workspace=submission.workspace,
+            devices=action.devices,
+            inventory=self.inventory,
+        )
+        cwd = str(Path(submission.workspace) / (task.cwd or ""))
+        if task.kind == "call":
+            try:
+                attempt.base.parent.mkdir(mode=0o700, exist_ok=True)
+                write_whole(attempt.file("kwargs.json"), json.dumps(task.kwargs).encode())
+            except OSError as error:
+                self.take(AttemptEnded(*attempt.key, 126, time.time(), f"could not be started: {error}"))
+                return
+        self._executor.start(attempt, task_argv(task, attempt, submission.interpreter), env, cwd)
+
+    def _set_timer(self, run: LiveRun, action: Write) -> None:
+        """Keep the deadline of a started attempt; forget that of one which ended."""
+        record = action.record
+        if "attempt" not in record:
+            return
+        key = (action.run_id, record["task"], record["attempt"])
+        if record["type"] == "started":
+            timeout = run.state.tasks[record["task"]].spec.timeout
+            if timeout is not None:
+                left = max(0.0, record["at"] + timeout - time.time())
+                self._timers[key] = asyncio.get_running_loop().call_later(left, self._deadline, key)
+        elif record["type"] != "stopping" and key in self._timers:
+            self._timers.pop(key).cancel()
+
+    def _deadline(self, key: tuple[str, str, int]) -> None:
+        del self._timers[key]
+        self.take(DeadlinePassed(*key, time.time()))
+
+    # --- helpers -------------------------------------------------------------------------------------------------------
+
+    def _enliven(self, run_id: str, submission: Submission, now: float) -> None:
+        """Bring a run from its folder into the scheduler: the same path for new runs and adopted ones."""
+        folder = Path(submission.workspace) / "logs" / run_id
+        stored = run_folder.load_run(folder)
+        owner = (machine_id(), os.getuid(), self._server_id)
+        if (stored.opened["machine"], stored.opened["uid"], stored.opened["server"]) != owner:
+            raise GraphError(f"it belongs to another host, user or state folder ({stored.opened['host']})")
+        writer = Journal(folder / run_folder.JOURNAL, size=stored.size)
+        before = stored.state.server
+        here = self._server_record(now)
+        same_boot = (before.get("boot"), before.get("pid_namespace")) == (here["boot"], here["pid_namespace"])
+        if before.get("pid") != here["pid"] or not same_boot:
+            writer.append(here)
+            stored.state.apply(here)
+        run = LiveRun(stored.state, submission, folder, writer, same_boot=same_boot)
+        self.runs[run_id] = run
+        self.workspace_of[run_id] = Path(submission.workspace)
+        for task in stored.state.tasks.values():
+            if task.started_at is not None and task.spec.timeout is not None and task.state is TaskState.RUNNING:
+                key = (run_id, task.spec.id, task.attempt)
+                left = max(0.0, task.started_at + task.spec.timeout - time.time())
+                self._timers[key] = asyncio.get_running_loop().call_later(left, self._deadline, key)
+        self.publisher.publish(run_id, None)
+        self._carry_out(self.scheduler.handle(RunAdded(stored.state, now, self._allowed(submission))))
+
+    def _allowed(self, submission: Submission) -> frozenset[str] | None:
+        """The devices that the submission restricts itself to. Raises GraphError for an index that this host has not."""
+        if submission.gpu_indices is None:
+            return None
+        devices = {device.index: device.id for device in self.inventory.gpus or self.inventory.slots}
+        absent = [index for index in submission.gpu_indices if index not in devices]
+        if absent:
+            raise GraphError(f"GPU index {absent[0]} is not one of this host's {len(devices)} devices (0 … {len(devices) - 1})")
+        return frozenset(devices[index] for index in submission.gpu_indices)
+
+    def _opened_record(self, submission: Submission, now: float) -> dict[str, Any]:
+        environment: Mapping[str, str] = submission.environment
+        return {
+            "type": "opened",
+            "format": FORMAT,
+            "at": now,
+            "machine": machine_id(),
+            "host": self.hostname,
+            "uid": os.getuid(),
+            "server": self._server_id,
+            "workspace": submission.workspace,
+            "interpreter": submission.interpreter,
+            "run_file": submission.run_file_path,
+            "parameters": dict(submission.parameters),
+            "environment_names": sorted(environment),
+            "environment": {name: environment[name] for name in SHOWN_VALUES if name in environment},
+        }
+
+    def _server_record(self, now: float) -> dict[str, Any]:
+        return {"type": "server", "at": now, "pid": os.getpid(), "boot": boot_id(), "pid_namespace": pid_namespace()}
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+
+def _folder_files(submission: Submission) -> dict[str, bytes]:
+    files = {run_folder.GRAPH: json.dumps(submission.graph.to_json(), indent=1).encode()}
+    if submission.run_file is not None:
+        files["run_file.py"] = submission.run_file.encode()
+    if submission.git is not None:
+        files["git.json"] = json.dumps(submission.git, indent=1).encode()
+    return files
