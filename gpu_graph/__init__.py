@@ -2,5 +2,6 @@
 
 from gpu_graph.errors import GraphError, GraphFailed
 from gpu_graph.graph import Graph, Task
+from gpu_graph.seed_interface import run
 
-__all__ = ["Graph", "GraphError", "GraphFailed", "Task"]
+__all__ = ["Graph", "GraphError", "GraphFailed", "Task", "run"]

@@ -1,4 +1,4 @@
-"""Runs a run file's `build` in a process of its own: `python -m gpu_graph.build_runner RUN_FILE ANSWER_FILE`, arguments on stdin.
+"""Runs a run file's `build` in its own process: `python -m gpu_graph.build_runner RUN_FILE ANSWER_FILE`, arguments on stdin.
 
 The graph, or what is wrong, goes to ANSWER_FILE as JSON, so that the file may print what it likes. Also checks there, and
 nowhere else, that every `call` target can be imported, since importing runs code.

@@ -170,8 +170,8 @@ def _read_annotation(node: ast.expr, name: str, path: Path) -> tuple[ScalarKind,
             kind, many, _, choices = _read_annotation(inner, name, path)
             return kind, many, True, choices
         case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
-            choices = ast.literal_eval(inner)
-            return "choice", False, False, choices if isinstance(choices, tuple) else (choices,)
+            listed = inner.elts if isinstance(inner, ast.Tuple) else [inner]
+            return "choice", False, False, tuple(ast.literal_eval(choice) for choice in listed)
         case ast.Subscript(value=ast.Name(id=container), slice=inner) if container in _SEQUENCES:
             item = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
             kind, _, optional, choices = _read_annotation(item, name, path)

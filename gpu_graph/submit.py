@@ -20,8 +20,8 @@ from gpu_graph.client import Client
 from gpu_graph.errors import GraphError
 from gpu_graph.paths import state_dir
 from gpu_graph.run_file import RunFile, read_run_file
-from gpu_graph.server.submissions import Submission, write_submission
 from gpu_graph.spec import GraphSpec
+from gpu_graph.submission import Submission, write_submission
 
 BUILD_SECONDS = 60.0
 """How long build() may take, unless TILLER_BUILD_SECONDS says otherwise."""

@@ -43,8 +43,9 @@ from gpu_graph.scheduler import (
     Write,
 )
 from gpu_graph.server.publisher import Publisher
-from gpu_graph.server.submissions import Submission, SubmissionStore
+from gpu_graph.server.submission_store import SubmissionStore
 from gpu_graph.state import RunState, TaskRun, TaskState
+from gpu_graph.submission import Submission
 from gpu_graph.task_environment import SHOWN_VALUES, task_argv, task_environment
 from gpu_graph.validation import device_problems, environment_problems, graph_problems
 

@@ -1,8 +1,7 @@
-"""What a client hands over when it submits, and where the server keeps it: files in the private state folder.
+"""What a client hands over when it submits: a graph, where it comes from, and the surroundings that its tasks get.
 
-A client writes one submission file and sends its path and hash, so that big graphs and environments never pass through
-the socket. Once accepted the same file, with the run's id as its name, is the record that this server owns the run; it
-alone holds the client's environment, and it goes when the run ends.
+A client writes one submission file into the private state folder and sends its name and hash, so that big graphs and
+environments never pass through the socket. `server/submission_store.py` is the server's side of these files.
 """
 
 from __future__ import annotations
@@ -78,37 +77,3 @@ def write_submission(state: Path, submission: Submission) -> tuple[str, str]:
     except OSError as error:
         raise ServerError(f"cannot write the submission to {folder}: {error.strerror}; nothing was started") from None
     return f"{digest}.json", digest
-
-
-class SubmissionStore:
-    """The server's side of the files: take one in, keep it while its run lives, drop it."""
-
-    def __init__(self, state: Path) -> None:
-        self._incoming = state / "incoming"
-        self._active = state / "active"
-        self._incoming.mkdir(mode=0o700, exist_ok=True)
-        self._active.mkdir(mode=0o700, exist_ok=True)
-
-    def read_incoming(self, name: str, digest: str) -> Submission:
-        """Raises GraphError when the file is missing or is not what was announced."""
-        path = self._incoming / Path(name).name
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise GraphError(f"the submission {path} cannot be read: {error.strerror}") from None
-        if hashlib.sha256(data).hexdigest() != digest:
-            raise GraphError(f"the submission {path} is not what was announced; submit again")
-        return Submission.from_bytes(data)
-
-    def discard_incoming(self, name: str) -> None:
-        (self._incoming / Path(name).name).unlink(missing_ok=True)
-
-    def accept(self, name: str, run_id: str) -> None:
-        (self._incoming / Path(name).name).rename(self._active / f"{run_id}.json")
-
-    def read_active(self) -> dict[str, Submission]:
-        """The runs that this server owns, by id."""
-        return {path.stem: Submission.from_bytes(path.read_bytes()) for path in sorted(self._active.glob("*.json"))}
-
-    def drop(self, run_id: str) -> None:
-        (self._active / f"{run_id}.json").unlink(missing_ok=True)
