@@ -1,0 +1,152 @@
+"""Writing answers: a batched, cached loop of our own, in which every row has its own steering and its own random draws.
+
+Owns prefill, decoding, stopping and the record of steered positions. In float32 a row's tokens do not depend on the batch it
+is in. Rows of one prompt share its prefill where the position rule allows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine.forward import Rows, Runner, Steering, check_length, enough_memory, pad, prefill
+from engine.models import LoadedModel
+from engine.sampling import Sampling, choose
+from engine.store.records import Finish
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One answer to write. `arm` indexes the steering's arms, `marker` is a position in the prompt (rule `from_marker`)."""
+
+    prompt: tuple[int, ...]
+    seed: int = 0
+    arm: int = 0
+    marker: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """`ids` without the stop token. `steered[p]` tells whether position p was steered; the last token is never computed, so
+    positions reach to the one before it."""
+
+    ids: tuple[int, ...]
+    finish: Finish
+    steered: tuple[bool, ...]
+
+
+@torch.inference_mode()
+def generate(
+    model: LoadedModel,
+    rows: Sequence[Row],
+    sampling: Sampling,
+    steering: Steering | None = None,
+    batch_size: int = 64,
+    stop_ids: frozenset[int] | None = None,
+    use_cache: bool = True,
+) -> Iterator[tuple[int, Completion]]:
+    """Yield (index in `rows`, its completion), a batch at a time, long prompts first: a batch that is too large fails at once.
+
+    `use_cache=False` computes every step from the first token; it is there to be compared with.
+    """
+    longest = max((len(row.prompt) for row in rows), default=0)
+    check_length(model, longest + sampling.max_new_tokens, "shorten the prompts or give a smaller --max-new-tokens")
+    stops = model.stop_ids() if stop_ids is None else stop_ids
+    runner = Runner(model, steering)
+    order = sorted(range(len(rows)), key=lambda index: (-len(rows[index].prompt), rows[index].prompt))
+    write = _write_cached if use_cache else _write_uncached
+    for start in range(0, len(order), batch_size):
+        chosen = order[start : start + batch_size]
+        batch = [rows[index] for index in chosen]
+        with runner.attached(), enough_memory(len(batch)):
+            tokens, touched = write(runner, batch, sampling, torch.tensor(sorted(stops)))
+        for index, row, written, map_ in zip(chosen, batch, tokens.tolist(), touched, strict=True):
+            yield index, _completion(row, written, map_, stops)
+
+
+def _write_cached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stops: Tensor) -> tuple[Tensor, Tensor]:
+    """→ tokens [batch, steps] (after a stop: anything) and the steered map [batch, longest + steps] bool."""
+    rows = _rows(runner, batch)
+    prefix = prefill(runner, [row.prompt for row in batch], rows)
+    record = _Record(batch, sampling)
+    record.prompt(prefix.valid, prefix.touched)
+    cache, width = prefix.cache, prefix.valid.shape[1]
+    mask = torch.cat([prefix.valid, torch.ones(len(batch), sampling.max_new_tokens, dtype=torch.bool)], 1)
+    alive = torch.arange(len(batch))
+    current = torch.tensor([row.prompt[-1] for row in batch])
+    ended = torch.zeros(len(batch), dtype=torch.bool)
+    for step in range(sampling.max_new_tokens):
+        positions = (rows.lengths - 1 + step)[:, None]
+        seen = mask[:, : width + step + 1]
+        logits, touched = runner.run(
+            rows, current[:, None], positions, torch.ones_like(positions, dtype=torch.bool), seen, cache, 1
+        )
+        assert logits is not None
+        current = choose(logits[:, -1], sampling, record.seeds[alive.numpy()], step).to("cpu")
+        record.step(alive, positions, touched, step, current)
+        ended |= torch.isin(current, stops)
+        if ended.all():
+            break
+        if ended.sum() >= len(alive) // 2 + 1:  # drop ended rows once they are most: each cut copies the cache
+            keep = (~ended).nonzero()[:, 0]
+            alive, current, ended = alive[keep], current[keep], ended[keep]
+            mask, rows = mask[keep], rows.pick(keep)
+            cache.batch_select_indices(keep.to(runner.model.device))
+    return record.tokens, record.touched
+
+
+def _write_uncached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stops: Tensor) -> tuple[Tensor, Tensor]:
+    """`_write_cached` without a cache and without sharing anything."""
+    rows = _rows(runner, batch)
+    record = _Record(batch, sampling)
+    everyone = torch.arange(len(batch))
+    ids, valid = pad([row.prompt for row in batch], "left")
+    ended = torch.zeros(len(batch), dtype=torch.bool)
+    for step in range(sampling.max_new_tokens):
+        positions = (valid.cumsum(1) - 1).clamp_(min=0)
+        logits, touched = runner.run(rows, ids, positions, valid, valid, None, 1)
+        assert logits is not None
+        current = choose(logits[:, -1], sampling, record.seeds, step).to("cpu")
+        record.step(everyone, positions, touched, step, current)
+        ended |= torch.isin(current, stops)
+        if ended.all():
+            break
+        ids = torch.cat([ids, current[:, None]], 1)
+        valid = torch.cat([valid, torch.ones_like(valid[:, :1])], 1)
+    return record.tokens, record.touched
+
+
+class _Record:
+    """What a batch has written and where it was steered, by row and absolute position."""
+
+    def __init__(self, batch: Sequence[Row], sampling: Sampling) -> None:
+        longest = max(len(row.prompt) for row in batch)
+        self.seeds = np.array([row.seed for row in batch], dtype=np.uint64)
+        self.tokens = torch.zeros(len(batch), sampling.max_new_tokens, dtype=torch.int64)
+        self.touched = torch.zeros(len(batch), longest + sampling.max_new_tokens, dtype=torch.bool)
+
+    def prompt(self, valid: Tensor, touched: Tensor) -> None:
+        self._mark(torch.arange(len(self.tokens)), (valid.cumsum(1) - 1).clamp_(min=0), touched)
+
+    def step(self, rows: Tensor, positions: Tensor, touched: Tensor, step: int, tokens: Tensor) -> None:
+        self._mark(rows, positions, touched)
+        self.tokens[rows, step] = tokens
+
+    def _mark(self, rows: Tensor, positions: Tensor, touched: Tensor) -> None:
+        row, column = touched.nonzero(as_tuple=True)
+        self.touched[rows[row], positions[row, column]] = True
+
+
+def _rows(runner: Runner, batch: Sequence[Row]) -> Rows:
+    return runner.rows([len(row.prompt) for row in batch], [row.arm for row in batch], [row.marker for row in batch])
+
+
+def _completion(row: Row, written: list[int], touched: Tensor, stops: frozenset[int]) -> Completion:
+    end = next((step for step, token in enumerate(written) if token in stops), None)
+    count = len(written) if end is None else end
+    computed = len(row.prompt) + len(written) - 1 if end is None else len(row.prompt) + end
+    return Completion(tuple(written[:count]), "length" if end is None else "stop", tuple(touched[:computed].tolist()))

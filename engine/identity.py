@@ -1,0 +1,86 @@
+"""Which model a name means, and the hash that stands for it in keys, without loading it.
+
+Owns names (`demo`, `demo-base`, a folder, a hub id) and identities. No torch here, so a step that finds its work done ends
+before anything heavy is imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from engine.errors import EngineError, InputError
+
+DEMO_VARIANTS: dict[str, Literal["base", "tuned"]] = {"demo": "tuned", "demo-base": "base"}
+
+_DECISIVE = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")  # weights, config, tokenizer, chat template
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where a model is loaded from, and what identifies it: a commit of a hub repository, or a hash of a folder's files."""
+
+    name: str
+    location: str
+    revision: str | None
+    identity: str
+
+    @property
+    def is_demo(self) -> bool:
+        return self.name in DEMO_VARIANTS
+
+
+def resolve_model(name: str, revision: str | None = None) -> ModelSource:
+    """Find a model by name; the error says where was looked and what to do."""
+    if name in DEMO_VARIANTS:
+        from engine.demo.weights import weights_path
+
+        folder = weights_path(DEMO_VARIANTS[name])
+        return ModelSource(name, str(folder), None, _folder_identity(folder))
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise InputError(f"Model folder {name} has no config.json; give the folder that `save_pretrained` wrote.")
+        return ModelSource(name, str(folder), None, _folder_identity(folder))
+    commit = _hub_commit(name, revision)
+    return ModelSource(name, name, commit, f"{name}@{commit}")
+
+
+def _folder_identity(folder: Path) -> str:
+    """sha256 over names and contents. Reading the weights costs little: they are then in the page cache for the loading."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.iterdir()):
+        if path.suffix in _DECISIVE and path.is_file():
+            with path.open("rb") as file:
+                digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+    return f"sha256:{digest.hexdigest()[:32]}"
+
+
+def _hub_commit(name: str, revision: str | None) -> str:
+    """The commit a hub id stands for: from the local cache when it is there, else asked of the hub."""
+    from huggingface_hub import HfApi, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+
+    places = "'demo', 'demo-base', a folder here or a model on the hub"
+    try:
+        cached = try_to_load_from_cache(name, "config.json", revision=revision)
+        if isinstance(cached, str):
+            return Path(cached).parent.name  # …/snapshots/<commit>/config.json
+        commit = HfApi().model_info(name, revision=revision).sha
+    except HFValidationError as error:
+        raise InputError(f"There is no model {name}: it is not {places}; check the name.") from error
+    except HfHubHTTPError as error:
+        raise InputError(
+            f"The hub has no model {name}{f' at {revision}' if revision else ''}, or it needs a login (HF_TOKEN); "
+            f"a model name is {places}."
+        ) from error
+    except (HTTPError, OSError) as error:
+        raise InputError(
+            f"Model {name} is not {places.replace('a model on the hub', 'in the hub cache')}, and the hub cannot be reached "
+            f"({type(error).__name__}); download it where there is a network, or give the path of a local copy."
+        ) from error
+    if commit is None:
+        raise EngineError(f"The hub names no commit for {name}; give --revision.")
+    return commit

@@ -1,0 +1,162 @@
+"""Loading a causal language model, by name, into what every method works on.
+
+Owns loading, quantisation and placement, and finding a family's modules inside a model. It knows no method. Weights come from
+safetensors or from `weights_only` checkpoints; code from a model's repository is never run.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import nn
+
+from engine.errors import EngineError, InputError
+from engine.families import Family, Site, SiteKind, family_of
+from engine.identity import ModelSource, resolve_model
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Quantization = Literal["8bit", "4bit"]
+DType = Literal["float32", "bfloat16", "float16"]
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in evaluation mode with frozen weights, its tokenizer, and where its parts are."""
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    family: Family
+    identity: str
+
+    @property
+    def layers(self) -> int:
+        return len(self.blocks())
+
+    @property
+    def hidden_size(self) -> int:
+        return self.model.config.get_text_config().hidden_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where token ids go in."""
+        return module_device(self.model.get_input_embeddings())
+
+    def blocks(self) -> nn.ModuleList:
+        blocks = self.model.get_submodule(self.family.blocks)
+        assert isinstance(blocks, nn.ModuleList)
+        return blocks
+
+    def module(self, site: Site) -> nn.Module:
+        """The module whose output is read or steered at `site`."""
+        if not 0 <= site.layer < self.layers:
+            raise InputError(
+                f"Layer {site.layer} is out of range: {self.name} has layers 0 to {self.layers - 1}; give one of them."
+            )
+        return self.model.get_submodule(self.family.path(site))
+
+    def sites(self, *kinds: SiteKind) -> list[Site]:
+        """Every site of these kinds, block by block."""
+        return [Site(layer, kind) for layer in range(self.layers) for kind in kinds]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Token ids as text, without special tokens and outer space."""
+        return str(self.tokenizer.decode(list(ids), skip_special_tokens=True)).strip()
+
+    def stop_ids(self) -> frozenset[int]:
+        """The tokens that end an answer: those of the tokenizer, of the generation config and of the config."""
+        sources = (self.tokenizer, self.model.generation_config, self.model.config)
+        found: set[int] = set()
+        for source in sources:
+            ids = getattr(source, "eos_token_id", None)
+            found.update(ids if isinstance(ids, list) else [] if ids is None else [ids])
+        return frozenset(found)
+
+
+def load(
+    name: str,
+    quantize: Quantization | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    dtype: DType | None = None,
+    revision: str | None = None,
+) -> LoadedModel:
+    """Load `demo`, `demo-base`, a folder or a hub id.
+
+    Without `device_map` the whole model goes to the GPU if there is one; "auto" spreads it. Without `dtype` a model keeps its
+    checkpoint's, so that results do not depend on the machine; the demo models compute in float32.
+    """
+    return load_source(resolve_model(name, revision), quantize, device_map, dtype)
+
+
+def load_source(
+    source: ModelSource,
+    quantize: Quantization | None = None,
+    device_map: str | dict[str, Any] | None = None,
+    dtype: DType | None = None,
+) -> LoadedModel:
+    """`load`, for a name that is already resolved."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()  # its bars would fill task logs
+    options: dict[str, Any] = {"revision": source.revision, "trust_remote_code": False}
+    default = "float32" if source.is_demo else "auto"
+    try:
+        config = AutoConfig.from_pretrained(source.location, **options)
+        family = family_of(config.model_type, source.name)
+        model = AutoModelForCausalLM.from_pretrained(
+            source.location,
+            config=config,
+            dtype=dtype or default,
+            device_map=device_map or {"": _default_device()},
+            quantization_config=_quantization(quantize),
+            **options,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
+    except (OSError, ValueError, ImportError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise EngineError(f"Model {source.name} ({source.location}) could not be loaded: {reason}.") from error
+    except torch.OutOfMemoryError as error:
+        raise EngineError(
+            f"Model {source.name} does not fit into the GPU's memory; use --quantize or --device-map auto."
+        ) from error
+    return wrap(model, tokenizer, source.name, family, source.identity)
+
+
+def wrap(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, name: str, family: Family | None = None, identity: str = ""
+) -> LoadedModel:
+    """A model made in this process, as `load` would return it."""
+    model.eval()
+    model.requires_grad_(False)
+    return LoadedModel(name, model, tokenizer, family or family_of(model.config.model_type, name), identity or name)
+
+
+def module_device(module: nn.Module) -> torch.device:
+    """Where a module computes. Offloaded weights lie on `meta`; accelerate's hook then knows the device."""
+    hook = getattr(module, "_hf_hook", None)
+    execution = getattr(hook, "execution_device", None)
+    if execution is not None:
+        return torch.device(execution)
+    return next(module.parameters()).device
+
+
+def _default_device() -> str:
+    return "cuda:0" if torch.cuda.is_available() else "cpu"
+
+
+def _quantization(quantize: Quantization | None) -> Any:
+    if quantize is None:
+        return None
+    from transformers import BitsAndBytesConfig
+
+    logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)  # one warning per matrix product
+    if quantize == "8bit":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)

@@ -1,0 +1,47 @@
+"""Which token positions a steering vector touches: absolute rules, owned by the engine.
+
+A position is a token's index in its own row, pads not counted, whether it is computed in one forward pass, out of a cache, or
+behind left padding. L is the row's prompt length. The originals sliced the current tensor instead, and so steered other
+tokens under a cache than they meant (specs/engine.md §3, fault 1).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from engine.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+PositionRule = Literal["all", "before", "completion", "generated", "from_marker"]
+"""`all`; `before`: pos < L−1; `completion`: pos ≥ L−1 (the last prompt token, which predicts the first new one, and all
+generated); `generated`: pos ≥ L; `from_marker`: pos ≥ the last token of a marker text in the prompt."""
+
+
+def leaves_prompt_prefix(rule: PositionRule) -> bool:
+    """True if the first L−1 positions are untouched, so that one prefill of a prompt serves every multiplier."""
+    return rule in ("completion", "generated")
+
+
+def first_position(rule: PositionRule, prompt_length: int, marker: int | None) -> int:
+    """The first steered position of a row; `before` alone also has an end, at L−2."""
+    if rule == "from_marker":
+        if marker is None:
+            raise InputError(
+                "Position rule 'from_marker' needs a marker in every prompt; give --marker a text that occurs in them."
+            )
+        return marker
+    return {"all": 0, "before": 0, "completion": prompt_length - 1, "generated": prompt_length}[rule]
+
+
+def steered(rule: PositionRule, positions: Tensor, valid: Tensor, prompt_lengths: Tensor, firsts: Tensor) -> Tensor:
+    """Where to steer.
+
+    positions: [batch, seq] absolute positions; valid: [batch, seq] bool, False on pads; prompt_lengths, firsts: [batch]
+    (`first_position` of each row) → [batch, seq] bool.
+    """
+    chosen = valid & (positions >= firsts[:, None])
+    if rule == "before":
+        chosen &= positions < (prompt_lengths - 1)[:, None]
+    return chosen

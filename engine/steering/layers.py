@@ -1,0 +1,92 @@
+"""Choosing the layer to steer, on validation data only: the one where ±1 times the vector moves the behaviour most.
+
+Owns the choice and its record. Where there are A/B items it reads their letters; else it writes short greedy answers and asks
+the judge (a chosen layer must be named in a report together with how it was chosen).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean
+from typing import TYPE_CHECKING, Literal
+
+from engine.chats import encode_chat
+from engine.families import Site
+from engine.forward import Steering
+from engine.generation import Row, generate
+from engine.judges.local import Rubric, verdicts
+from engine.models import LoadedModel
+from engine.progress import Progress
+from engine.sampling import Sampling
+from engine.steering import ab
+from engine.steering.application import prompt_text
+from engine.steering.datasets import Questions
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RULE = "completion"
+_ANSWER_TOKENS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class LayerChoice:
+    """`rises[layer]` = mean behaviour at multiplier +1 minus that at −1, over `questions` validation questions."""
+
+    layer: int
+    by: Literal["ab", "judge"]
+    rises: tuple[float, ...]
+    questions: int
+
+
+def choose_by_letters(
+    model: LoadedModel, vectors: Mapping[Site, Tensor], validation: Questions, batch_size: int
+) -> LayerChoice:
+    asked = [(arm, item) for item in validation.items for arm in range(2 * model.layers)]
+    leads = sum(len(item.lead_ins) for _, item in asked)
+    with Progress("choosing a layer: A/B items", leads) as progress:
+        records = ab.measure(model, asked, _both_signs(model, vectors), batch_size, advance=progress.advance)
+    by_arm: dict[int, list[float]] = {}
+    for (arm, _), record in zip(asked, records, strict=True):
+        by_arm.setdefault(arm, []).append(record["p_matching"])
+    return _choice(by_arm, "ab", len(validation.items))
+
+
+def choose_by_judge(
+    model: LoadedModel,
+    vectors: Mapping[Site, Tensor],
+    validation: Questions,
+    judge: LoadedModel,
+    rubric: Rubric,
+    batch_size: int,
+) -> LayerChoice:
+    rows, exchanges, arms = [], [], []
+    for prompt in validation.prompts:
+        ids = encode_chat(model.tokenizer, prompt.chat).ids
+        rows += [Row(ids, arm=arm) for arm in range(2 * model.layers)]
+        arms += range(2 * model.layers)
+        exchanges += [prompt_text(prompt.chat)] * (2 * model.layers)
+    sampling = Sampling(_ANSWER_TOKENS, temperature=0)
+    texts = [""] * len(rows)
+    with Progress("choosing a layer: answers", 2 * len(rows)) as progress:
+        for index, completion in generate(model, rows, sampling, _both_signs(model, vectors), batch_size):
+            texts[index] = model.decode(completion.ids)
+            progress.advance()
+        by_arm: dict[int, list[float]] = {}
+        for index, verdict in verdicts(judge, rubric, list(zip(exchanges, texts, strict=True)), batch_size):
+            by_arm.setdefault(arms[index], []).append(0.5 if verdict.value is None else verdict.value)
+            progress.advance()
+    return _choice(by_arm, "judge", len(validation.prompts))
+
+
+def _both_signs(model: LoadedModel, vectors: Mapping[Site, Tensor]) -> Steering:
+    """Arms −1 and +1 of every layer, in that order."""
+    sites = model.sites("stream")
+    return Steering([{site: sign * vectors[site]} for site in sites for sign in (-1, 1)], RULE)
+
+
+def _choice(by_arm: Mapping[int, list[float]], by: Literal["ab", "judge"], questions: int) -> LayerChoice:
+    means = [fmean(by_arm[arm]) for arm in range(len(by_arm))]
+    rises = tuple(above - below for below, above in zip(means[::2], means[1::2], strict=True))
+    return LayerChoice(max(range(len(rises)), key=rises.__getitem__), by, rises, questions)

@@ -1,0 +1,57 @@
+"""Files that are there whole or not at all, and the one sentence a user reads when the disk refuses.
+
+Owns writing by temporary file, fsync and rename, and the translation of write failures. It knows nothing of what is written.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from engine.errors import EngineError
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space and run the same command again, it goes on from what is already written",
+    errno.EDQUOT: "your disk quota is used up: free some space and run the same command again",
+    errno.EROFS: "the file system is read-only: choose a workspace on a writable one",
+    errno.EACCES: "permission denied: make the folder writable or choose another workspace",
+}
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an operating-system failure inside the block into one sentence that names `path` and the mend."""
+    try:
+        yield
+    except OSError as error:
+        advice = _ADVICE.get(error.errno or 0, f"{error.strerror or error}: mend that and run the same command again")
+        raise EngineError(f"Could not write {path}; {advice}.") from error
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` so that a reader, or a crash at any moment, sees all of it or the file as it was before."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            temporary.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the rename itself survive a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,46 @@
+"""What says where artifacts came from: the settings of every cell, and the manifest of every run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from engine.progress import append_line
+from engine.settings import SCHEMA, StepSettings
+from engine.store.atomic import write_whole, writing
+from engine.workspace import Workspace
+
+
+def record_cell(workspace: Workspace, cell: str, settings: StepSettings, inputs: Mapping[str, str]) -> None:
+    """Store what a cell's key stands for in `artifacts/cells/<cell>.json`, once: equal keys mean equal content."""
+    path = workspace.artifacts / "cells" / f"{cell}.json"
+    if not path.exists():
+        record = {
+            "cell": cell,
+            "schema": SCHEMA,
+            "step": settings.step,
+            "version": settings.VERSION,
+            "settings": settings.record(),
+            "inputs": dict(inputs),
+        }
+        write_whole(path, json.dumps(record, ensure_ascii=False, indent=1).encode() + b"\n")
+
+
+def note_artifact(workspace: Workspace, path: Path, kind: str, key: str) -> None:
+    """Tell the scheduler, and the manifest of the run this task belongs to, that `path` is made."""
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    note: dict[str, Any] = {"path": workspace.relative(path), "kind": kind, "key": key, "sha256": sha256}
+    append_line("TILLER_ARTIFACTS", note)
+    run = os.environ.get("TILLER_RUN")
+    if run:
+        manifest = workspace.artifacts / "manifest" / f"{Path(run).name}.jsonl"
+        task = {"task": os.environ.get("TILLER_TASK"), "attempt": os.environ.get("TILLER_ATTEMPT")}
+        with writing(manifest):
+            manifest.parent.mkdir(parents=True, exist_ok=True)
+            with manifest.open("ab", buffering=0) as file:  # one small write each: lines of parallel tasks never mix
+                file.write(json.dumps(task | note, ensure_ascii=False).encode() + b"\n")
