@@ -1,0 +1,115 @@
+"""The form of a run file: one field for each parameter of `build`, read from its syntax tree, and what is wrong with each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gpu_graph.errors import GraphError
+from gpu_graph.run_file import Parameter, RunFile, read_run_file
+from tui.models.columns import Cell, Column
+from tui.models.text import Tone, line
+from tui.safe_text import clean_name
+
+FILE_COLUMNS = (
+    Column("", 1, gap=1),
+    Column("run file", 24, grow=1, most=44),
+    Column("what it does", 20, grow=3, most=120),
+)
+NO_FILES = (
+    line(),
+    line("   No run files here: Python files in runs/ with a function build() -> Graph."),
+    line(),
+    line("   ", ("tiller init", Tone.HEADING), " in a shell writes an example, ", ("q", Tone.HEADING), " goes back."),
+)
+LOOKING = (line(), line(("   Looking into runs/ …", Tone.DONE)))
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A file of `runs/`: what was read of it, or why it is not a run file."""
+
+    path: Path
+    run_file: RunFile | None
+    problem: str
+
+    @property
+    def headline(self) -> str:
+        description = self.run_file.description if self.run_file else ""
+        return clean_name(description.strip().split("\n")[0])
+
+
+def find_run_files(workspace: Path) -> list[FoundFile]:
+    """The run files of the workspace, newest name first. Reads them; executes nothing."""
+    found: list[FoundFile] = []
+    for path in sorted((workspace / "runs").glob("*.py"), reverse=True):
+        if path.name.startswith(("_", ".")):
+            continue
+        try:
+            found.append(FoundFile(path, read_run_file(path), ""))
+        except GraphError as error:
+            found.append(FoundFile(path, None, str(error).removeprefix(f"{path}").lstrip(": ")))
+    return found
+
+
+def file_cells(found: FoundFile) -> Sequence[Cell]:
+    if found.run_file is None:
+        return ("!", Tone.ATTENTION), (clean_name(found.path.name), Tone.DONE), (clean_name(found.problem), Tone.ATTENTION)
+    return "", clean_name(found.path.name), (found.headline, Tone.DONE)
+
+
+@dataclass
+class FormField:
+    """One parameter and the text that stands in its field."""
+
+    parameter: Parameter
+    text: str
+
+    @property
+    def problem(self) -> str:
+        """Why the text is not a value, or nothing."""
+        if not self.text.strip() and self.parameter.required:
+            return "needs a value"
+        try:
+            self.value()
+        except GraphError as error:
+            return str(error).removeprefix(f"{self.parameter.name}: ")
+        return ""
+
+    @property
+    def hint(self) -> str:
+        """What may be written."""
+        said = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
+        kind = said.get(self.parameter.kind) or " or ".join(str(choice) for choice in self.parameter.choices)
+        if self.parameter.many:
+            kind = f"{kind}s, separated by blanks" if self.parameter.choices == () else f"some of {kind}"
+        return kind + (", or nothing" if self.parameter.optional else "")
+
+    @property
+    def changed(self) -> bool:
+        return self.parameter.required or self.text != self.parameter.shown(self.parameter.default)
+
+    def value(self) -> Any:
+        """Raises GraphError for a text that is not one. An untouched field is its default, whatever its type."""
+        return self.parameter.parse(self.text) if self.changed else self.parameter.default
+
+
+@dataclass
+class Form:
+    """All fields of one run file."""
+
+    run_file: RunFile
+    fields: list[FormField] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.fields = [FormField(parameter, parameter.shown(parameter.default)) for parameter in self.run_file.parameters]
+
+    @property
+    def problems(self) -> list[str]:
+        return [f"{entry.parameter.name}: {entry.problem}" for entry in self.fields if entry.problem]
+
+    def values(self) -> dict[str, Any]:
+        """The parameters for `build`. Raises GraphError when a field is wrong."""
+        return {entry.parameter.name: entry.value() for entry in self.fields}

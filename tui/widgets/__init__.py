@@ -1,0 +1,1 @@
+"""Widgets on the line API: each draws lines that a model made and repaints only the cells that changed."""
