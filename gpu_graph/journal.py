@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gpu_graph.errors import GraphError
 
@@ -32,7 +32,11 @@ def decode(line: bytes) -> dict[str, Any] | None:
     body, found, rest = line.rpartition(_CRC)
     if not found or rest != b'%08x"}\n' % zlib.crc32(body):
         return None
-    return json.loads(body + b"}")
+    try:
+        record = json.loads(body + b"}")
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", record) if isinstance(record, dict) else None
 
 
 def read(path: Path) -> tuple[list[dict[str, Any]], int]:
@@ -56,7 +60,11 @@ def read(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 
 class Journal:
-    """A journal open for appending by its one writer. `append` buffers; `sync` makes all of it durable at once."""
+    """A journal open for appending by its one writer.
+
+    `append` buffers; `write` hands all of it to the system, which survives this process; `sync` also waits for the disk, which
+    survives the machine. When either raises OSError nothing is lost, and it can be repeated.
+    """
 
     def __init__(self, path: Path, *, size: int = 0) -> None:
         """`size`: where whole records end (see `read`); a torn tail after it is cut off."""
@@ -65,22 +73,28 @@ class Journal:
         os.ftruncate(self._file, size)
         self._end = size
         self._pending: list[bytes] = []
+        self._durable = True
 
     def append(self, record: Mapping[str, Any]) -> None:
         self._pending.append(encode(record))
 
-    def sync(self) -> None:
-        """Write what is pending and wait until it is on disk. Raises OSError; then nothing is lost and it can be repeated."""
+    def write(self) -> None:
         if not self._pending:
             return
+        self._durable = False
         data = memoryview(b"".join(self._pending))
         at = self._end
         while data:
             written = os.pwrite(self._file, data, at)
             data, at = data[written:], at + written
-        os.fdatasync(self._file)
         self._end = at
         self._pending.clear()
+
+    def sync(self) -> None:
+        self.write()
+        if not self._durable:
+            os.fdatasync(self._file)
+            self._durable = True
 
     def close(self) -> None:
         os.close(self._file)

@@ -8,10 +8,12 @@ scanned only while something is being stopped or quarantined.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +23,20 @@ from gpu_graph.scheduler import AttemptEnded, AttemptNeverStarted, AttemptStarte
 GRACE_SECONDS = 10.0
 """Between TERM and KILL."""
 
+COULD_NOT_START = 126
+"""The exit code of an attempt whose command could not be run at all, as shells have it."""
+
 _SCRIPT = Path(__file__).with_name("supervisor.sh").read_text()  # passed as text, so that an upgrade cannot change it midway
 _CLAIM = "claimed by a later server\n"
 _CLAIM_WAIT_SECONDS = 5.0
 _SCAN_SECONDS = 0.1
+_IDLE_SCAN_SECONDS = 2.0
+"""Between looks at /proc while something is being stopped, and while lost attempts are only waited for."""
+
+_AGAIN_SECONDS = 1.0
+"""Between tries at something that the system refused for now: a full disk, no file descriptor left."""
+
+log = logging.getLogger("tiller.server")
 
 Key = tuple[str, str, int]
 """run id, task id, attempt number."""
@@ -49,13 +61,20 @@ class Attempt:
 
 @dataclass(slots=True)
 class _Watched:
-    """An attempt that this server looks after. supervisor: its pid while it lives."""
+    """An attempt that this server looks after. supervisor: its pid while it lives.
+
+    stop_deadline: when KILL follows TERM, on the monotonic clock; set once stopping. adopting: what became of it is still
+    being found out, so no end may be concluded yet. status: what the system said of a supervisor that was our child.
+    """
 
     attempt: Attempt
     supervisor: int | None = None
     descriptor: int | None = None
-    stop_deadline: float | None = None  # on the monotonic clock, set once stopping
+    stop_deadline: float | None = None
+    told_to_end: bool = False
+    adopting: bool = False
     lost: bool = False
+    status: int | None = None
 
 
 class LocalExecutor:
@@ -65,53 +84,57 @@ class LocalExecutor:
         self._report = report
         self._watched: dict[Key, _Watched] = {}
         self._sweeper: asyncio.Task[None] | None = None
+        self._sweep_now = asyncio.Event()
+        self._adoptions: set[asyncio.Task[None]] = set()
 
     def start(self, attempt: Attempt, argv: tuple[str, ...], env: Mapping[str, str], cwd: str) -> None:
         """Spawn the supervisor. A spawn that the system refuses is a failed attempt with the reason."""
         try:
             pid = _spawn(attempt, argv, env, cwd)
         except (OSError, ValueError) as error:
-            self._report(AttemptEnded(*attempt.key, 126, time.time(), f"could not be started: {error}"))
+            self._report(AttemptEnded(*attempt.key, COULD_NOT_START, time.time(), f"could not be started: {error}"))
             return
         self._watched[attempt.key] = _Watched(attempt)
         self._report(AttemptStarted(*attempt.key, pid, start_ticks(pid) or 0, time.time()))
         self._watch(attempt, pid)
 
-    async def adopt(self, attempt: Attempt, *, same_boot: bool) -> None:
+    def adopt(self, attempt: Attempt, *, same_boot: bool) -> None:
         """Find out what became of an attempt that an earlier server intended or started; watch it if it lives."""
-        attempt.base.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        pid_file = attempt.file("pid")
-        try:
-            descriptor = os.open(pid_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(descriptor, "w") as claim:
-                claim.write(_CLAIM)
-            self._report(AttemptNeverStarted(*attempt.key, time.time()))
+        watched = self._watched[attempt.key] = _Watched(attempt, adopting=True)  # now, so that a stop that follows finds it
+        adoption = asyncio.get_running_loop().create_task(self._adopt(watched, same_boot))
+        self._adoptions.add(adoption)
+        adoption.add_done_callback(self._adoptions.discard)
+
+    async def _adopt(self, watched: _Watched, same_boot: bool) -> None:
+        while True:
+            try:
+                line = await _claim_or_read(watched.attempt)
+                break
+            except OSError as error:
+                log.error("attempt %s cannot be adopted yet: %s", watched.attempt.id, error)
+                await asyncio.sleep(_AGAIN_SECONDS)
+        watched.adopting = False
+        key = watched.attempt.key
+        if line == _CLAIM:
+            del self._watched[key]
+            self._report(AttemptNeverStarted(*key, time.time()))
             return
-        claim_text = await _complete_line(pid_file)
-        if claim_text == _CLAIM:
-            self._report(AttemptNeverStarted(*attempt.key, time.time()))
-            return
-        self._watched[attempt.key] = _Watched(attempt)
         try:
-            pid, began = int(claim_text.split()[0]), parse_stat(claim_text)
+            pid, began = int(line.split()[0]), parse_stat(line)
         except (ValueError, IndexError):
             pid, began = 0, None  # the supervisor died while it wrote its first line
+        if began is not None:
+            self._report(AttemptStarted(*key, pid, began, _changed_at(watched.attempt.file("pid"))))
         if same_boot and began is not None and start_ticks(pid) == began:
-            self._report(AttemptStarted(*attempt.key, pid, began, pid_file.stat().st_mtime))
-            self._watch(attempt, pid, began)
+            self._watch(watched.attempt, pid, began)
         else:
-            self._gone(attempt.key)
+            self._gone(key)
 
     def stop(self, attempt: Attempt) -> None:
         """TERM to every process of the attempt, KILL after the grace; the end is reported when none lives."""
         watched = self._watched.setdefault(attempt.key, _Watched(attempt))
         if watched.stop_deadline is None:
             watched.stop_deadline = time.monotonic() + GRACE_SECONDS
-            for pid in attempt_processes([attempt.id])[attempt.id]:
-                signal_process(pid, attempt.id, signal.SIGTERM)
         self._sweep()
 
     def quarantine(self, attempt: Attempt) -> None:
@@ -128,12 +151,16 @@ class LocalExecutor:
 
     def _watch(self, attempt: Attempt, pid: int, began: int | None = None) -> None:
         watched = self._watched[attempt.key]
+        watched.supervisor = pid
         try:
             watched.descriptor = os.pidfd_open(pid)
         except ProcessLookupError:
             self._gone(attempt.key)
             return
-        watched.supervisor = pid
+        except OSError as error:  # no file descriptor or memory left
+            log.error("attempt %s cannot be watched yet: %s", attempt.id, error)
+            asyncio.get_running_loop().call_later(_AGAIN_SECONDS, self._watch, attempt, pid, began)
+            return
         if began is not None and start_ticks(pid) != began:  # it ended, and its pid was given away, before we opened it
             self._gone(attempt.key)
             return
@@ -150,55 +177,81 @@ class LocalExecutor:
         watched = self._watched[key]
         self._unwatch(watched)
         if watched.supervisor is not None:
-            _reap(watched.supervisor)
+            watched.status = _reap(watched.supervisor)
             watched.supervisor = None
         if watched.stop_deadline is None:
             self._report_end(watched)
 
-    def _report_end(self, watched: _Watched) -> None:
-        del self._watched[watched.attempt.key]
-        exit_file = watched.attempt.file("exit")
+    def _report_end(self, watched: _Watched, *, vacated: bool = False) -> None:
+        key = watched.attempt.key
+        if self._watched.get(key) is not watched:
+            return
         try:
-            text = exit_file.read_text()
-            ended_at = exit_file.stat().st_mtime
-        except FileNotFoundError:
-            text, ended_at = "", time.time()
-        if text.endswith("\n"):
-            self._report(AttemptEnded(*watched.attempt.key, int(text), ended_at))
-        else:
-            reason = "its supervisor was killed before it could write an exit status"
-            self._report(AttemptEnded(*watched.attempt.key, None, ended_at, reason))
+            end = _end_of(watched, vacated)
+        except OSError as error:
+            log.error("the end of attempt %s cannot be read yet: %s", watched.attempt.id, error)
+            asyncio.get_running_loop().call_later(_AGAIN_SECONDS, lambda: self._report_end(watched, vacated=vacated))
+            return
+        del self._watched[key]
+        self._report(end)
 
     def _sweep(self) -> None:
+        self._sweep_now.set()
         if self._sweeper is None or self._sweeper.done():
             self._sweeper = asyncio.get_running_loop().create_task(self._sweep_until_clear())
 
     async def _sweep_until_clear(self) -> None:
         while pending := {w.attempt.id: w for w in self._watched.values() if w.stop_deadline is not None or w.lost}:
+            self._sweep_now.clear()
             living = await asyncio.to_thread(attempt_processes, pending)
+            if quiet := [attempt_id for attempt_id, pids in living.items() if not pids]:
+                # Once more: a process can fork past the look at it. Two looks in a row must find nothing.
+                living |= await asyncio.to_thread(attempt_processes, quiet)
             for attempt_id, watched in pending.items():
                 if self._watched.get(watched.attempt.key) is watched:
                     self._sweep_one(watched, living[attempt_id])
-            await asyncio.sleep(_SCAN_SECONDS)
+            hurry = any(watched.stop_deadline is not None for watched in pending.values())
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._sweep_now.wait(), _SCAN_SECONDS if hurry else _IDLE_SCAN_SECONDS)
 
     def _sweep_one(self, watched: _Watched, living: set[int]) -> None:
-        if watched.lost:
-            if not living:
+        if not living and watched.supervisor is None and not watched.adopting:
+            if watched.lost:
                 del self._watched[watched.attempt.key]
                 self._report(AttemptVacated(*watched.attempt.key, time.time()))
-            return
-        assert watched.stop_deadline is not None
-        if not living and watched.supervisor is None:
-            self._report_end(watched)
+            else:
+                self._report_end(watched, vacated=True)
+        elif watched.stop_deadline is None:
+            return  # lost, and nobody asked for its end
+        elif not watched.told_to_end:
+            watched.told_to_end = bool(living)
+            for pid in living:
+                signal_process(pid, watched.attempt.id, signal.SIGTERM)
         elif time.monotonic() > watched.stop_deadline:
             # The supervisor goes last, so that it can write down how its command ended.
             for pid in living - {watched.supervisor} or living:
                 signal_process(pid, watched.attempt.id, signal.SIGKILL)
 
 
+def _end_of(watched: _Watched, vacated: bool) -> AttemptEnded:
+    """What the supervisor left, or, when the disk was too full for that, what the system says of it. Raises OSError."""
+    attempt, status = watched.attempt, watched.status
+    exit_file, pid_file = attempt.file("exit"), attempt.file("pid")
+    text = _read_if_there(exit_file)
+    if text.endswith("\n"):
+        return AttemptEnded(*attempt.key, int(text), _changed_at(exit_file))
+    if status is not None and not _read_if_there(pid_file).endswith("\n"):
+        reason = f"could not be started: its supervisor ended before it had written {pid_file}"
+        return AttemptEnded(*attempt.key, COULD_NOT_START, time.time(), reason)
+    if status is not None and status >= 0:
+        return AttemptEnded(*attempt.key, status, time.time())
+    reason = "its supervisor was killed before it could write an exit status"
+    return AttemptEnded(*attempt.key, None, time.time(), reason, vacated)
+
+
 def _spawn(attempt: Attempt, argv: tuple[str, ...], env: Mapping[str, str], cwd: str) -> int:
     attempt.base.parent.mkdir(mode=0o700, exist_ok=True)
-    log = os.open(attempt.file("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    output = os.open(attempt.file("log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     try:
         return os.posix_spawn(
             "/bin/sh",
@@ -206,27 +259,51 @@ def _spawn(attempt: Attempt, argv: tuple[str, ...], env: Mapping[str, str], cwd:
             env,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
-                (os.POSIX_SPAWN_DUP2, log, 1),
-                (os.POSIX_SPAWN_DUP2, log, 2),
+                (os.POSIX_SPAWN_DUP2, output, 1),
+                (os.POSIX_SPAWN_DUP2, output, 2),
             ],
             setsid=True,
             setsigmask=(),
             setsigdef=(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGHUP, signal.SIGTERM),
         )
     finally:
-        os.close(log)
+        os.close(output)
 
 
-def _reap(pid: int) -> None:
+def _reap(pid: int) -> int | None:
+    """Its exit status, negative for the signal that killed it; None for an adopted supervisor, which is not our child."""
     try:
-        os.waitpid(pid, os.WNOHANG)
+        reaped, status = os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return  # an adopted supervisor is not our child
+        return None
+    return os.waitstatus_to_exitcode(status) if reaped else None
 
 
-async def _complete_line(path: Path) -> str:
-    """The file's first line, waiting a little for a writer that has just created it; what there is if it never comes."""
-    deadline = time.monotonic() + _CLAIM_WAIT_SECONDS
-    while not (text := path.read_text()).endswith("\n") and time.monotonic() < deadline:
-        await asyncio.sleep(0.05)
-    return text
+async def _claim_or_read(attempt: Attempt) -> str:
+    """`_CLAIM` when the attempt never started and, from now on, never will; else the line that its supervisor wrote.
+
+    Waits a little for a supervisor that has just created the file; gives what there is if its line never comes.
+    """
+    path = attempt.file("pid")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        deadline = time.monotonic() + _CLAIM_WAIT_SECONDS
+        while not (text := path.read_text()).endswith("\n") and time.monotonic() < deadline:
+            await asyncio.sleep(0.05)
+        return text
+    with os.fdopen(descriptor, "w") as file:
+        file.write(_CLAIM)
+    return _CLAIM
+
+
+def _read_if_there(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
+
+
+def _changed_at(path: Path) -> float:
+    return path.stat().st_mtime

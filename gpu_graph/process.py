@@ -41,7 +41,7 @@ def start_ticks(pid: int) -> int | None:
     """When the process started, in clock ticks since boot; None when it is gone or a zombie."""
     try:
         return parse_stat(Path(f"/proc/{pid}/stat").read_text())
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         return None
 
 
@@ -85,7 +85,7 @@ def _attempt_of(pid: int) -> bytes:
     marker = ATTEMPT_VARIABLE.encode() + b"="
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except (FileNotFoundError, ProcessLookupError, PermissionError):
+    except OSError:  # gone, or another user's
         return b""
     for entry in environment.split(b"\0"):
         if entry.startswith(marker):

@@ -10,6 +10,7 @@ import re
 import secrets
 import shutil
 import time
+from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,10 +37,10 @@ class StoredRun:
     size: int
 
 
-def new_run_id(name: str, at: float, logs: Path) -> str:
-    """`20261120-103455-<name>-<4 hex>`, unused in this `logs/`."""
+def new_run_id(name: str, at: float, logs: Path, taken: Container[str]) -> str:
+    """`20261120-103455-<name>-<4 hex>`, unused in this `logs/` and not one of `taken`, the runs of other workspaces."""
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(at))
-    while (logs / (run_id := f"{stamp}-{name}-{secrets.token_hex(2)}")).exists():
+    while (run_id := f"{stamp}-{name}-{secrets.token_hex(2)}") in taken or (logs / run_id).exists():
         pass
     return run_id
 
@@ -108,6 +109,10 @@ def load_run(folder: Path) -> StoredRun:
     if not records or records[0].get("type") != "opened" or records[0].get("format") != journal.FORMAT:
         raise GraphError(f"{folder / JOURNAL} does not begin with an opened record of format {journal.FORMAT}")
     state = RunState(folder.name, graph)
-    for record in records:
-        state.apply(record)
+    for number, record in enumerate(records, start=1):
+        try:
+            state.apply(record)
+        except (KeyError, TypeError) as error:
+            where = f"{folder / JOURNAL}: line {number}"
+            raise GraphError(f"{where} is not a record that this tiller version knows: {error!r}") from None
     return StoredRun(state, records[0], size)

@@ -44,7 +44,10 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class AttemptEnded:
-    """The attempt's supervisor is gone. exit_code None: it left no exit status, so what became of the work is unknown."""
+    """The attempt's supervisor is gone. exit_code None: it left no exit status, so what became of the work is unknown.
+
+    vacated: it was looked for, and no process of the attempt lives.
+    """
 
     run_id: str
     task_id: str
@@ -52,6 +55,7 @@ class AttemptEnded:
     exit_code: int | None
     at: float
     reason: str | None = None
+    vacated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ class Quarantine:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """Every task of the run has ended."""
+    """Every task of the run has ended, and it holds no device any more."""
 
     run_id: str
 
@@ -166,6 +170,7 @@ class _Run:
     position: dict[str, int]
     missing: dict[str, int]
     dependents: dict[str, list[str]] = field(default_factory=lambda: {})
+    quarantined: set[str] = field(default_factory=lambda: set())
 
 
 class Scheduler:
@@ -195,7 +200,7 @@ class Scheduler:
                 case AttemptNeverStarted():
                     self._never_started(event)
                 case AttemptVacated():
-                    self._release((event.run_id, event.task_id, event.attempt))
+                    self._vacated(event)
                 case DeadlinePassed():
                     self._deadline(event)
                 case CancelRequested():
@@ -205,7 +210,7 @@ class Scheduler:
         return actions
 
     def run(self, run_id: str) -> RunState | None:
-        """A run that has not ended, or None."""
+        """A run that has not ended, or that still holds devices; or None."""
         run = self._runs.get(run_id)
         return run.state if run else None
 
@@ -233,7 +238,14 @@ class Scheduler:
                     assert (state.id, task.spec.id, task.attempt) in self.held, "an active task holds nothing"
                     assert all(state.tasks[name].state in GOOD for name in task.spec.after), "started before its dependencies"
                 assert run.missing[task.spec.id] == sum(state.tasks[n].state not in GOOD for n in set(task.spec.after))
-            assert not state.ended, "an ended run is still scheduled"
+                if task.spec.id in run.quarantined:
+                    assert task.state is TaskState.LOST, "only lost attempts are in quarantine"
+                    assert (state.id, task.spec.id, task.attempt) in self.held, "a quarantined attempt holds nothing"
+            assert not state.ended or run.quarantined, "an ended run is still scheduled"
+        kept = {(run_id, task_id) for run_id, task_id, _ in self.held}
+        wanted = {(run_id, name) for run_id, run in self._runs.items() for name in run.quarantined}
+        wanted |= {(i, n) for i, run in self._runs.items() for n, task in run.state.tasks.items() if task.state in ACTIVE}
+        assert kept == wanted, "devices are held by nobody"
 
     # --- one method per event ------------------------------------------------------------------------------------------
 
@@ -251,8 +263,10 @@ class Scheduler:
             if task.state in ACTIVE or (task.state is TaskState.LOST and task.devices):
                 self.held[state.id, name, task.attempt] = task.devices
                 self.free -= set(task.devices)
-                follow = Adopt if task.state in ACTIVE else Quarantine
-                self._actions.append(follow(state.id, name, task.attempt))
+                if task.state in ACTIVE:
+                    self._actions.append(Adopt(state.id, name, task.attempt))
+                else:
+                    self._quarantine(run, name)
         # A crash may have come between a task's end and what follows from it: draw those conclusions now.
         for name, task in list(state.tasks.items()):
             if task.state is TaskState.WAITING:
@@ -261,10 +275,10 @@ class Scheduler:
                 elif not run.missing[name]:
                     self._enqueue(run, name)
             elif task.state in ACTIVE:
-                if task.stopping:
-                    self._actions.append(Stop(state.id, name, task.attempt))
-                elif state.cancelled:
+                if state.cancelled and task.stopping != "cancelled":
                     self._stop(run, name, "cancelled")
+                elif task.stopping:
+                    self._actions.append(Stop(state.id, name, task.attempt))
             elif task.state not in GOOD:
                 self._skip_dependents(run, name)
         self._close_if_ended(run)
@@ -279,9 +293,11 @@ class Scheduler:
         if not found:
             return
         run, task = found
-        if event.exit_code is None and not task.stopping:
+        # An attempt that is being stopped ends when all of its processes have; one whose supervisor was killed at that very
+        # moment may still have some, so it is lost like any other, and the stop goes on in quarantine.
+        if event.exit_code is None and not (task.stopping and event.vacated):
             self._write(run, "lost", event.task_id, attempt=task.attempt, reason=event.reason)
-            self._actions.append(Quarantine(event.run_id, event.task_id, event.attempt))
+            self._quarantine(run, event.task_id)
         else:
             outcome = task.stopping or ("succeeded" if event.exit_code == 0 else "failed")
             reason = event.reason or _why_ended(outcome, event.exit_code, task)
@@ -302,6 +318,14 @@ class Scheduler:
         self._release((event.run_id, event.task_id, event.attempt))
         self._draw_conclusions(run, event.task_id)
 
+    def _vacated(self, event: AttemptVacated) -> None:
+        run = self._runs.get(event.run_id)
+        task = run.state.tasks.get(event.task_id) if run else None
+        if run and task and task.attempt == event.attempt and event.task_id in run.quarantined:
+            run.quarantined.remove(event.task_id)
+            self._release((event.run_id, event.task_id, event.attempt))
+            self._close_if_ended(run)
+
     def _deadline(self, event: DeadlinePassed) -> None:
         found = self._find(event.run_id, event.task_id, event.attempt)
         if found and not found[1].stopping:
@@ -311,12 +335,14 @@ class Scheduler:
         run = self._runs.get(event.run_id)
         if run is None:
             return
-        if event.task_ids is None and not run.state.cancelled:
+        if event.task_ids is None and not run.state.cancelled and not run.state.ended:
             self._write(run, "cancel_run", None)
         for name in run.state.tasks if event.task_ids is None else event.task_ids:
             task = run.state.tasks[name]
             if task.state in ACTIVE and task.stopping != "cancelled":
                 self._stop(run, name, "cancelled")
+            elif name in run.quarantined:  # it has ended as lost; what is left of it is ended so that its devices come free
+                self._actions.append(Stop(run.state.id, name, task.attempt))
             elif task.state is TaskState.WAITING:
                 self._write(run, "cancelled", name)
                 if event.task_ids is not None:  # else they are all cancelled by this very loop
@@ -350,8 +376,12 @@ class Scheduler:
                     self._write(run, "skipped", dependent, reason=f"{cause} {_WAS[ending]}", cause=cause)
                     causes.append(dependent)
 
+    def _quarantine(self, run: _Run, name: str) -> None:
+        run.quarantined.add(name)
+        self._actions.append(Quarantine(run.state.id, name, run.state.tasks[name].attempt))
+
     def _close_if_ended(self, run: _Run) -> None:
-        if run.state.ended and run.state.id in self._runs:
+        if run.state.ended and not run.quarantined and run.state.id in self._runs:
             del self._runs[run.state.id]
             self._actions.append(RunEnded(run.state.id))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -70,10 +71,11 @@ def write_submission(state: Path, submission: Submission) -> tuple[str, str]:
     """Put a submission where the server finds it; returns its name and sha256. Raises ServerError on a full disk."""
     data = submission.to_bytes()
     digest = hashlib.sha256(data).hexdigest()
+    name = f"{digest}-{secrets.token_hex(4)}.json"  # two clients may submit the very same thing at once
     folder = state / "incoming"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        write_whole(folder / f"{digest}.json", data)
+        write_whole(folder / name, data)
     except OSError as error:
         raise ServerError(f"cannot write the submission to {folder}: {error.strerror}; nothing was started") from None
-    return f"{digest}.json", digest
+    return name, digest

@@ -16,7 +16,10 @@ from gpu_graph import protocol
 from gpu_graph.errors import GraphError, ServerError
 from gpu_graph.server.handlers import Handlers
 from gpu_graph.server.host import Host
-from gpu_graph.server.publisher import Subscriber
+from gpu_graph.server.publisher import Changed, Subscriber
+
+_PAUSE_SECONDS = 0.03
+"""Between two batches of events: what changes several times within it is told once."""
 
 log = logging.getLogger("tiller.server")
 
@@ -67,7 +70,8 @@ class Connection:
             else:
                 raise GraphError(f"this server does not know {name!r}; it speaks protocol {protocol.PROTOCOL}")
         except GraphError as error:
-            self._writer.write(protocol.encode({"id": request_id, "error": str(error)}))
+            for frame in protocol.error_frames(request_id, str(error)):
+                self._writer.write(frame)
         except Exception:  # noqa: BLE001  # a fault in one request must not end a server that others' runs depend on
             log.error("request %s failed:\n%s", name, traceback.format_exc())
             self._writer.write(protocol.encode({"id": request_id, "error": f"{name}: a fault in the server, see its log"}))
@@ -80,49 +84,57 @@ class Connection:
         """`{run | null, workspace, from_seq | null}` → `{seq}`; `{"event": …}` frames follow on this connection."""
         if self._pushing:
             raise GraphError("this connection has a subscription already; open another")
-        workspace = Path(str(request.get("workspace")))
-        run_id = request.get("run")
-        if run_id is not None:
-            workspace, run_id = self._handlers.find_run(workspace, str(run_id))
-        subscriber = self._host.publisher.subscribe(run_id, request.get("from_seq"))
+        workspace, run_id, from_seq = self._handlers.subscription(request)
+        subscriber = self._host.publisher.subscribe(run_id, from_seq)
         self._pushing = asyncio.get_running_loop().create_task(self._push(subscriber, workspace))
         return {"seq": self._host.publisher.seq}
 
     async def _push(self, subscriber: Subscriber, workspace: Path) -> None:
-        """Send what changed, at the reader's pace: `drain` waits for it while changes gather, each name once."""
+        """Send what changed, at the reader's pace: `drain` waits for it while changes gather, each name once.
+
+        Only the last event of a batch carries the batch's seq: a reader that resumes in its midst is told all of it again.
+        """
+        known = 0
         try:
             while True:
-                changed = await subscriber.take()
-                if subscriber.needs_snapshot:
-                    subscriber.needs_snapshot = False
-                    self._send({"kind": "snapshot", **self._snapshot(subscriber.run_id, workspace)})
-                ended = {run_id: None for run_id, _ in changed if run_id not in self._host.runs}
-                for run_id, task_id in changed:
-                    if run_id in self._host.runs:
-                        self._send_change(run_id, task_id)
-                for run_id in ended:  # all of it, once: its last changes can no longer be told one by one
-                    home = self._host.workspace_of[run_id]
-                    self._send({"kind": "ended", "run": self._handlers.run_with_tasks(home, run_id)})
+                changed, snapshot = await subscriber.take()
+                seq = self._host.publisher.seq
+                events = self._events(subscriber.run_id, workspace, changed, snapshot)
+                for number, event in enumerate(events, start=1):
+                    self._send({**event, "seq": seq if number == len(events) else known})
+                known = seq
                 await self._writer.drain()
+                await asyncio.sleep(_PAUSE_SECONDS)
         except ConnectionError:
             return
+        except Exception:  # noqa: BLE001  # a reader that waits for events which never come is worse than one that is hung up on
+            log.error("a subscription failed:\n%s", traceback.format_exc())
+            self._writer.close()
         finally:
             self._host.publisher.unsubscribe(subscriber)
+
+    def _events(self, run_id: str | None, workspace: Path, changed: list[Changed], snapshot: bool) -> list[dict[str, Any]]:
+        living, handlers = self._host.runs, self._handlers
+        events: list[dict[str, Any]] = []
+        if snapshot:
+            events.append({"kind": "snapshot", **self._snapshot(run_id, workspace)})
+        runs = {name: handlers.run_summary(self._host.workspace_of[name], name) for name, _ in changed if name in living}
+        for name, task in changed:
+            if name in living and task is None:
+                events.append({"kind": "run", "run": runs[name]})
+            elif name in living:
+                events.append({"kind": "task", "run": runs[name], "task": handlers.live_task(name, str(task))})
+        for name in {name: None for name, _ in changed if name not in living}:  # its last changes, all at once
+            events.append({"kind": "ended", "run": handlers.run_with_tasks(self._host.workspace_of[name], name)})
+        return events
 
     def _snapshot(self, run_id: str | None, workspace: Path) -> dict[str, Any]:
         if run_id is not None:
             return {"run": self._handlers.run_with_tasks(workspace, run_id)}
         return self._handlers.operations["runs"]({"workspace": str(workspace)})
 
-    def _send_change(self, run_id: str, task_id: str | None) -> None:
-        run = self._handlers.run_summary(self._host.workspace_of[run_id], run_id)
-        if task_id is None:
-            self._send({"kind": "run", "run": run})
-        else:
-            self._send({"kind": "task", "run": run, "task": self._handlers.live_task(run_id, task_id)})
-
     def _send(self, event: dict[str, Any]) -> None:
-        for frame in protocol.reply_frames(None, {"event": {"seq": self._host.publisher.seq, **event}}):
+        for frame in protocol.reply_frames(None, {"event": event}):
             self._writer.write(frame)
 
 

@@ -6,15 +6,14 @@ by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from gpu_graph import run_folder
 from gpu_graph.errors import GraphError
 from gpu_graph.server.history import History
 from gpu_graph.server.host import Host
-from gpu_graph.state import ENDED
 from gpu_graph.views import no_progress, no_reason, run_view, task_view
 from gpu_graph.workspace import match_run
 
@@ -22,7 +21,7 @@ Request = Mapping[str, Any]
 
 
 class Handlers:
-    """The operations over one host. `OPERATIONS` is the protocol's verb list."""
+    """The operations over one host. `operations` is the protocol's list of verbs."""
 
     def __init__(self, host: Host, history: History) -> None:
         self._host = host
@@ -48,31 +47,34 @@ class Handlers:
 
     def _runs(self, request: Request) -> dict[str, Any]:
         """`{workspace | null}` → `{runs, seq}`: all runs without their tasks, oldest first; null: of every known workspace."""
-        workspace = request.get("workspace")
-        folders = [Path(_text(request, "workspace"))] if workspace is not None else self._workspaces()
+        folders = [_folder(request)] if request.get("workspace") is not None else self._workspaces()
         views = [self.run_summary(folder, run_id) for folder in folders for run_id in run_folder.list_runs(folder)]
         shown = [view for view in views if view is not None]
         return {"runs": sorted(shown, key=lambda view: (view["created_at"], view["id"])), "seq": self._host.publisher.seq}
 
     def _status(self, request: Request) -> dict[str, Any]:
-        """`{workspace, run}` → one run with its tasks; `run` is an id, a unique prefix or suffix, or "last"."""
-        workspace, run_id = self.find_run(Path(_text(request, "workspace")), _text(request, "run"))
-        return self.run_with_tasks(workspace, run_id)
+        """`{workspace, run}` → one run with its tasks; `run` is an id, a unique prefix or suffix, or "last".
+
+        `{tasks}`: only these, so that looking at one task of a large run again and again costs little.
+        """
+        workspace, run_id = self.find_run(_folder(request), _text(request, "run"))
+        return self.run_with_tasks(workspace, run_id, _tasks(request))
 
     def _cancel(self, request: Request) -> dict[str, Any]:
         """`{workspace, run, tasks | null}` → `{run, cancelled: [task ids]}`: end these tasks, or the whole run."""
-        _, run_id = self.find_run(Path(_text(request, "workspace")), _text(request, "run"))
-        tasks: list[str] | None = request.get("tasks")
+        _, run_id = self.find_run(_folder(request), _text(request, "run"))
+        tasks = _tasks(request)
         run = self._host.runs.get(run_id)
         if run is None:
             raise GraphError(f"run {run_id} has ended or belongs to another server: there is nothing to cancel")
         known = run.state.tasks
-        for task_id in tasks or ():
-            if task_id not in known:
-                raise GraphError(f"run {run_id} has no task {task_id!r}; tiller status {run_id} lists them")
-            if known[task_id].state in ENDED:
-                raise GraphError(f"task {task_id!r} of {run_id} has ended already ({known[task_id].state})")
-        wanted = [name for name in (tasks if tasks is not None else known) if known[name].state not in ENDED]
+        unknown = [task_id for task_id in tasks or () if task_id not in known]
+        if unknown:
+            raise GraphError(f"run {run_id} has no task {unknown[0]!r}; tiller status {run_id} lists them")
+        over = [task_id for task_id in tasks or () if self._host.is_over(run_id, known[task_id])]
+        if over:
+            raise GraphError(f"task {over[0]!r} of {run_id} has ended already ({known[over[0]].state})")
+        wanted = [name for name in (known if tasks is None else tasks) if not self._host.is_over(run_id, known[name])]
         self._host.cancel(run_id, None if tasks is None else tuple(wanted))
         return {"run": run_id, "cancelled": wanted}
 
@@ -99,6 +101,15 @@ class Handlers:
         slots = [{"id": slot.id, "index": slot.index, "holder": _holder(holders.get(slot.id))} for slot in inventory.slots]
         return {"gpus": gpus, "slots": slots, "host": self._host.hostname}
 
+    def subscription(self, request: Request) -> tuple[Path, str | None, int | None]:
+        """(workspace, run id or None for all, the last seq that the reader knows or None) of a subscribe request."""
+        workspace, run_id, from_seq = _folder(request), None, request.get("from_seq")
+        if request.get("run") is not None:
+            workspace, run_id = self.find_run(workspace, _text(request, "run"))
+        if from_seq is not None and not isinstance(from_seq, int):
+            raise GraphError(f"the request's 'from_seq' is {from_seq!r}, not a whole number")
+        return workspace, run_id, from_seq
+
     # --- shared with subscriptions -------------------------------------------------------------------------------------
 
     def find_run(self, workspace: Path, selector: str) -> tuple[Path, str]:
@@ -118,16 +129,17 @@ class Handlers:
             return run_view(living.state, host=self._host.hostname, workspace=living.submission.workspace)
         return self._history.summary(workspace / "logs" / run_id)
 
-    def run_with_tasks(self, workspace: Path, run_id: str) -> dict[str, Any]:
-        """One run with its tasks, and the seq of the last event that it includes."""
+    def run_with_tasks(self, workspace: Path, run_id: str, only: list[str] | None = None) -> dict[str, Any]:
+        """One run with its tasks, or with `only` these of them, and the seq of the last event that it includes."""
         living = self._host.runs.get(run_id)
         if living is None:
             stored = run_folder.load_run(workspace / "logs" / run_id)
             view = self._history.view(stored, workspace)
-            tasks = [task_view(task, no_reason, no_progress) for task in stored.state.tasks.values()]
+            known = stored.state.tasks
+            tasks = [task_view(known[name], no_reason, no_progress) for name in _chosen(known, only)]
         else:
             view = run_view(living.state, host=self._host.hostname, workspace=living.submission.workspace)
-            tasks = [self.live_task(run_id, name) for name in living.state.tasks]
+            tasks = [self.live_task(run_id, name) for name in _chosen(living.state.tasks, only)]
         return {**view, "seq": self._host.publisher.seq, "tasks": tasks}
 
     def live_task(self, run_id: str, task_id: str) -> dict[str, Any]:
@@ -136,7 +148,7 @@ class Handlers:
         return task_view(task, lambda of: host.reason(run_id, of), lambda of: host.progress(run_id, of))
 
     def _workspaces(self) -> list[Path]:
-        return [Path(name) for name in sorted({run.submission.workspace for run in self._host.runs.values()})]
+        return sorted(set(self._host.workspace_of.values()))
 
     def _created(self, workspace: Path, run_id: str) -> tuple[float, str]:
         view = self.run_summary(workspace, run_id)
@@ -145,6 +157,26 @@ class Handlers:
 
 def _holder(holder: tuple[str, str] | None) -> dict[str, str] | None:
     return None if holder is None else {"run": holder[0], "task": holder[1]}
+
+
+def _chosen(known: Iterable[str], only: list[str] | None) -> list[str]:
+    return [name for name in known if only is None or name in only]
+
+
+def _folder(request: Request) -> Path:
+    folder = Path(_text(request, "workspace"))
+    if not folder.is_absolute() or "\0" in str(folder):
+        raise GraphError(f"the request's 'workspace' is {str(folder)!r}, not an absolute path")
+    return folder
+
+
+def _tasks(request: Request) -> list[str] | None:
+    value = request.get("tasks")
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(word, str) for word in cast("list[Any]", value)):
+        raise GraphError("the request's 'tasks' is not a list of task ids")
+    return cast("list[str]", value)
 
 
 def _text(request: Request, name: str) -> str:

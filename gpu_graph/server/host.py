@@ -23,7 +23,7 @@ from gpu_graph.devices import Provider
 from gpu_graph.errors import GraphError
 from gpu_graph.files import last_json_line, write_whole
 from gpu_graph.journal import FORMAT, Journal
-from gpu_graph.local import Attempt, LocalExecutor
+from gpu_graph.local import COULD_NOT_START, Attempt, LocalExecutor
 from gpu_graph.placement import Inventory
 from gpu_graph.process import boot_id, machine_id, pid_namespace
 from gpu_graph.run_folder import attempt_base
@@ -44,7 +44,7 @@ from gpu_graph.scheduler import (
 )
 from gpu_graph.server.publisher import Publisher
 from gpu_graph.server.submission_store import SubmissionStore
-from gpu_graph.state import RunState, TaskRun, TaskState
+from gpu_graph.state import ENDED, RunState, TaskRun, TaskState
 from gpu_graph.submission import Submission
 from gpu_graph.task_environment import SHOWN_VALUES, task_argv, task_environment
 from gpu_graph.validation import device_problems, environment_problems, graph_problems
@@ -57,13 +57,18 @@ log = logging.getLogger("tiller.server")
 
 @dataclass(slots=True)
 class LiveRun:
-    """A run in the scheduler, its folder, and what still has to be done for it once its journal is on disk."""
+    """A run in the scheduler, its folder, and what still has to be done for it once its journal is on disk.
+
+    urgent: the journal holds a record that must not wait for the next one to be synced. stuck: it cannot be written now.
+    """
 
     state: RunState
     submission: Submission
     folder: Path
     journal: Journal
     outbox: list[Action] = field(default_factory=lambda: [])
+    urgent: bool = False
+    stuck: bool = False
     same_boot: bool = True
 
     def attempt(self, task_id: str, number: int) -> Attempt:
@@ -86,7 +91,6 @@ class Host:
         self._executor = LocalExecutor(self.take)
         self._inbox: list[Event] = []
         self._timers: dict[tuple[str, str, int], asyncio.TimerHandle] = {}
-        self._background: set[asyncio.Task[None]] = set()
         self._progress_seen: dict[tuple[str, str], tuple[int, int]] = {}
 
     # --- what clients ask ----------------------------------------------------------------------------------------------
@@ -94,13 +98,13 @@ class Host:
     def problems(self, submission: Submission) -> list[str]:
         """Everything that forbids this submission on this host."""
         graph = submission.graph
-        try:
-            allowed = self._allowed(submission)
-        except GraphError as error:
-            return error.problems
+        devices = self._devices_by_index()
+        absent = [index for index in submission.gpu_indices or () if index not in devices]
+        if absent:
+            return [f"GPU index {absent[0]} is not one of this host's {len(devices)} devices (0 … {len(devices) - 1})"]
         return (
             graph_problems(graph)
-            + device_problems(graph, self.inventory, allowed)
+            + device_problems(graph, self.inventory, self._allowed(submission))
             + environment_problems(graph, submission.environment)
         )
 
@@ -120,7 +124,7 @@ class Host:
             raise GraphError(problems, heading=f"graph {submission.graph.name!r} cannot run:")
         now = time.time()
         workspace = Path(submission.workspace)
-        run_id = run_folder.new_run_id(submission.graph.name, now, workspace / "logs")
+        run_id = run_folder.new_run_id(submission.graph.name, now, workspace / "logs", self.workspace_of)
         new = run_folder.NewRunFolder(workspace, run_id)
         opened = self._opened_record(submission, now)
         try:
@@ -129,13 +133,20 @@ class Host:
             new.commit()
         except OSError as error:
             new.discard()
+            self._submissions.discard_incoming(name)
             self._submissions.drop(run_id)
             raise GraphError(f"cannot write {new.final}: {error.strerror}; nothing was started") from None
         self._enliven(run_id, submission, now)
         return run_id
 
     def cancel(self, run_id: str, task_ids: tuple[str, ...] | None) -> None:
+        """The journal holds the wish when this returns."""
         self.take(CancelRequested(run_id, task_ids, time.time()))
+        self._handle_inbox()
+
+    def is_over(self, run_id: str, task: TaskRun) -> bool:
+        """Whether there is nothing left of a task to cancel: it has ended, and no process of it is waited for."""
+        return task.state in ENDED and (run_id, task.spec.id, task.attempt) not in self.scheduler.held
 
     def reason(self, run_id: str, task: TaskRun) -> str | None:
         return self.scheduler.reason(run_id, task)
@@ -152,11 +163,14 @@ class Host:
     # --- life ----------------------------------------------------------------------------------------------------------
 
     def adopt_runs(self) -> None:
-        """Take over the runs of this host's earlier servers."""
+        """Take over the runs of this host's earlier servers. One that cannot be read now is kept for a later server."""
         for run_id, submission in self._submissions.read_active().items():
-            folder = Path(submission.workspace) / "logs" / run_id
-            if not folder.is_dir():  # the server died before the run was more than a hidden folder, or a person removed it
+            workspace = Path(submission.workspace)
+            folder = workspace / "logs" / run_id
+            if (workspace / "logs").is_dir() and not folder.is_dir():
+                # The server died before the run was more than a hidden folder, or a person removed it.
                 log.warning("run %s has no folder %s: dropped", run_id, folder)
+                run_folder.NewRunFolder(workspace, run_id).discard()
                 self._submissions.drop(run_id)
                 continue
             try:
@@ -184,7 +198,7 @@ class Host:
                     continue
                 try:
                     status = run.attempt(task_id, number).file("progress").stat()
-                except FileNotFoundError:
+                except OSError:
                     continue
                 seen = (number, status.st_size)
                 if self._progress_seen.get((run_id, task_id)) != seen:
@@ -201,7 +215,8 @@ class Host:
 
     def _handle_inbox(self) -> None:
         events, self._inbox = self._inbox, []
-        self._carry_out(self.scheduler.handle(*events))
+        if events:
+            self._carry_out(self.scheduler.handle(*events))
 
     def _carry_out(self, actions: list[Action]) -> None:
         dirty: dict[str, LiveRun] = {}
@@ -212,21 +227,30 @@ class Host:
             dirty[action.run_id] = run
             if isinstance(action, Write):
                 run.journal.append(action.record)
+                # "started" only repeats what the supervisor has written itself; every other record is worth waiting for.
+                run.urgent |= action.record["type"] != "started"
                 self.publisher.publish(action.run_id, action.record.get("task"))
                 self._set_timer(run, action)
             else:
                 run.outbox.append(action)
         for run in dirty.values():
-            self._flush(run)
+            if not run.stuck:
+                self._flush(run)
 
     def _flush(self, run: LiveRun) -> None:
-        """Make the run's journal durable, then do what was waiting for that."""
+        """Make the run's journal durable, then do what was waiting for that. A record that nothing waits for is not synced."""
         try:
-            run.journal.sync()
+            if run.outbox or run.urgent:
+                run.journal.sync()
+            else:
+                run.journal.write()
         except OSError as error:
-            log.error("journal %s cannot be written: %s; trying again", run.journal.path, error)
+            if not run.stuck:
+                log.error("journal %s cannot be written: %s; trying again", run.journal.path, error)
+            run.stuck = True
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._flush, run)
             return
+        run.stuck = run.urgent = False
         outbox, run.outbox = run.outbox, []
         for action in outbox:
             self._do(run, action)
@@ -236,8 +260,7 @@ class Host:
             case Start():
                 self._start(run, action)
             case Adopt():
-                adoption = self._executor.adopt(run.attempt(action.task_id, action.attempt), same_boot=run.same_boot)
-                self._spawn(adoption)
+                self._executor.adopt(run.attempt(action.task_id, action.attempt), same_boot=run.same_boot)
             case Stop():
                 self._executor.stop(run.attempt(action.task_id, action.attempt))
             case Quarantine():
@@ -245,6 +268,8 @@ class Host:
             case RunEnded():
                 run.journal.close()
                 del self.runs[run.state.id]
+                for task_id in run.state.tasks:
+                    self._progress_seen.pop((run.state.id, task_id), None)
                 self._submissions.drop(run.state.id)
                 self.publisher.publish(run.state.id, None)
             case Write():
@@ -269,7 +294,7 @@ class Host:
                 attempt.base.parent.mkdir(mode=0o700, exist_ok=True)
                 write_whole(attempt.file("kwargs.json"), json.dumps(task.kwargs).encode())
             except OSError as error:
-                self.take(AttemptEnded(*attempt.key, 126, time.time(), f"could not be started: {error}"))
+                self.take(AttemptEnded(*attempt.key, COULD_NOT_START, time.time(), f"could not be started: {error}"))
                 return
         self._executor.start(attempt, task_argv(task, attempt, submission.interpreter), env, cwd)
 
@@ -300,6 +325,7 @@ class Host:
         owner = (machine_id(), os.getuid(), self._server_id)
         if (stored.opened["machine"], stored.opened["uid"], stored.opened["server"]) != owner:
             raise GraphError(f"it belongs to another host, user or state folder ({stored.opened['host']})")
+        allowed = self._allowed(submission)
         writer = Journal(folder / run_folder.JOURNAL, size=stored.size)
         before = stored.state.server
         here = self._server_record(now)
@@ -316,17 +342,17 @@ class Host:
                 left = max(0.0, task.started_at + task.spec.timeout - time.time())
                 self._timers[key] = asyncio.get_running_loop().call_later(left, self._deadline, key)
         self.publisher.publish(run_id, None)
-        self._carry_out(self.scheduler.handle(RunAdded(stored.state, now, self._allowed(submission))))
+        self._carry_out(self.scheduler.handle(RunAdded(stored.state, now, allowed)))
 
     def _allowed(self, submission: Submission) -> frozenset[str] | None:
-        """The devices that the submission restricts itself to. Raises GraphError for an index that this host has not."""
+        """The devices that the submission restricts itself to. One that has gone since is left out: its tasks wait."""
         if submission.gpu_indices is None:
             return None
-        devices = {device.index: device.id for device in self.inventory.gpus or self.inventory.slots}
-        absent = [index for index in submission.gpu_indices if index not in devices]
-        if absent:
-            raise GraphError(f"GPU index {absent[0]} is not one of this host's {len(devices)} devices (0 … {len(devices) - 1})")
-        return frozenset(devices[index] for index in submission.gpu_indices)
+        devices = self._devices_by_index()
+        return frozenset(devices[index] for index in submission.gpu_indices if index in devices)
+
+    def _devices_by_index(self) -> dict[int, str]:
+        return {device.index: device.id for device in self.inventory.gpus or self.inventory.slots}
 
     def _opened_record(self, submission: Submission, now: float) -> dict[str, Any]:
         environment: Mapping[str, str] = submission.environment
@@ -348,11 +374,6 @@ class Host:
 
     def _server_record(self, now: float) -> dict[str, Any]:
         return {"type": "server", "at": now, "pid": os.getpid(), "boot": boot_id(), "pid_namespace": pid_namespace()}
-
-    def _spawn(self, work: Any) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
 
 
 def _folder_files(submission: Submission) -> dict[str, bytes]:

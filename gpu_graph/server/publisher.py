@@ -7,6 +7,7 @@ names that cannot outgrow its runs, and past LIMIT it is replaced by one snapsho
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 
 Changed = tuple[str, str | None]
@@ -37,19 +38,22 @@ class Subscriber:
         self.needs_snapshot = True
         self._woken.set()
 
-    async def take(self) -> list[Changed]:
-        """Wait for news; returns it in the order of first change. Look at `needs_snapshot` first."""
+    async def take(self) -> tuple[list[Changed], bool]:
+        """Wait for news; returns it in the order of first change, and whether a snapshot must come before it."""
         await self._woken.wait()
         self._woken.clear()
         changed, self._changed = list(self._changed), {}
-        return changed
+        snapshot, self.needs_snapshot = self.needs_snapshot, False
+        return changed, snapshot
 
 
 class Publisher:
     """The sequence of changes, and its subscribers."""
 
     def __init__(self) -> None:
-        self.seq = 0
+        # Microseconds since the epoch, so that a reader which resumes with the seq of an earlier server is never taken for one
+        # of this server's: it is told everything.
+        self.seq = time.time_ns() // 1000
         self._recent: deque[tuple[int, Changed]] = deque(maxlen=_REMEMBERED)
         self._subscribers: set[Subscriber] = set()
 

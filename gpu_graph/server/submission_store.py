@@ -7,10 +7,19 @@ client's environment, and it goes when the run ends.
 from __future__ import annotations
 
 import hashlib
+import logging
+import re
+import time
 from pathlib import Path
 
 from gpu_graph.errors import GraphError
+from gpu_graph.files import sync_folder
 from gpu_graph.submission import Submission
+
+_NAME = re.compile(r"[0-9a-f-]+\.json")
+_STALE_SECONDS = 3600.0
+
+log = logging.getLogger("tiller.server")
 
 
 class SubmissionStore:
@@ -19,10 +28,13 @@ class SubmissionStore:
         self._active = state / "active"
         self._incoming.mkdir(mode=0o700, exist_ok=True)
         self._active.mkdir(mode=0o700, exist_ok=True)
+        for path in self._incoming.iterdir():  # of clients that died before they could announce them; they hold environments
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                path.unlink(missing_ok=True)
 
     def read_incoming(self, name: str, digest: str) -> Submission:
         """Raises GraphError when the file is missing or is not what was announced."""
-        path = self._incoming / Path(name).name
+        path = self._path(name)
         try:
             data = path.read_bytes()
         except OSError as error:
@@ -32,14 +44,26 @@ class SubmissionStore:
         return Submission.from_bytes(data)
 
     def discard_incoming(self, name: str) -> None:
-        (self._incoming / Path(name).name).unlink(missing_ok=True)
+        self._path(name).unlink(missing_ok=True)
 
     def accept(self, name: str, run_id: str) -> None:
-        (self._incoming / Path(name).name).rename(self._active / f"{run_id}.json")
+        self._path(name).rename(self._active / f"{run_id}.json")
+        sync_folder(self._active)
 
     def read_active(self) -> dict[str, Submission]:
-        """The runs that this server owns, by id."""
-        return {path.stem: Submission.from_bytes(path.read_bytes()) for path in sorted(self._active.glob("*.json"))}
+        """The runs that this server owns, by id. One that cannot be read is left out, with a line in the server's log."""
+        found: dict[str, Submission] = {}
+        for path in sorted(self._active.glob("*.json")):
+            try:
+                found[path.name.removesuffix(".json")] = Submission.from_bytes(path.read_bytes())
+            except (GraphError, OSError) as error:
+                log.error("%s: %s", path, error)
+        return found
 
     def drop(self, run_id: str) -> None:
         (self._active / f"{run_id}.json").unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        if not _NAME.fullmatch(name):
+            raise GraphError(f"{name!r} is not the name of a submission")
+        return self._incoming / name
