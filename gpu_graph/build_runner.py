@@ -1,7 +1,7 @@
-"""Runs a run file's `build` in its own process: `python -m gpu_graph.build_runner RUN_FILE ANSWER_FILE`, arguments on stdin.
+"""Runs a run file's `build` in its own process: `python -m gpu_graph.build_runner RUN_FILE ANSWER_FILE SECONDS`.
 
-The graph, or what is wrong, goes to ANSWER_FILE as JSON, so that the file may print what it likes. Also checks there, and
-nowhere else, that every `call` target can be imported, since importing runs code.
+Arguments come as JSON on stdin. The graph, or what is wrong, goes to ANSWER_FILE as JSON, so that the file may print what
+it likes. Also checks there, and nowhere else, that every `call` target can be imported, since importing runs code.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -17,11 +18,14 @@ from typing import Any
 
 from gpu_graph.call_runner import load_target
 from gpu_graph.errors import GraphError
+from gpu_graph.files import write_whole
 from gpu_graph.graph import Graph
 from gpu_graph.spec import GraphSpec
 
 BUILDING = "TILLER_BUILDING"
 """Set in the environment of this process, so that a run file that calls `run(...)` itself can be told how it is started."""
+
+_SPARE_SECONDS = 10.0
 
 
 def build(path: Path, arguments: dict[str, Any]) -> GraphSpec:
@@ -29,7 +33,7 @@ def build(path: Path, arguments: dict[str, Any]) -> GraphSpec:
     module = ModuleType("tiller_run_file")
     module.__file__ = str(path)
     sys.modules[module.__name__] = module  # dataclasses and typing look their module up
-    exec(compile(path.read_text(), str(path), "exec"), module.__dict__)
+    exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
     made = module.build(**arguments) if hasattr(module, "build") else module.graph
     if not isinstance(made, Graph):
         raise GraphError(f"{path}: build() returned a {type(made).__name__}, not a Graph; end it with: return graph")
@@ -45,18 +49,19 @@ def _target_problem(task_id: str, target: str) -> str | None:
     where, _, name = target.rpartition(":")
     try:
         if where.endswith(".py"):
-            tree = ast.parse(Path(where).read_text())
+            tree = ast.parse(Path(where).read_text(encoding="utf-8"))
             if not any(isinstance(node, ast.FunctionDef) and node.name == name for node in tree.body):
                 raise AttributeError(f"{where} has no function {name!r}")
         elif not callable(load_target(target)):
             raise AttributeError(f"{name!r} is not callable")
-    except Exception as error:  # noqa: BLE001  # importing runs the user's code, which may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001  # importing runs the user's code, which may raise anything
         return f"task {task_id!r}: its target {target!r} cannot be imported: {error}"
     return None
 
 
 def main() -> int:
-    path, answer_file = Path(sys.argv[1]), Path(sys.argv[2])
+    path, answer_file, seconds = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3])
+    signal.setitimer(signal.ITIMER_REAL, seconds + _SPARE_SECONDS)  # ends us also when the client that would do so is gone
     sys.path[:0] = [str(path.parent)]  # as python RUN_FILE would
     sys.path.append(str(Path.cwd()))
     answer: dict[str, Any]
@@ -64,10 +69,12 @@ def main() -> int:
         answer = {"graph": build(path, json.load(sys.stdin)).to_json()}
     except GraphError as error:
         answer = {"error": str(error)}
+    except SystemExit as error:
+        answer = {"error": f"{path}: it called sys.exit({error.code!r}) instead of returning a graph"}
     except Exception as error:  # noqa: BLE001  # the user's code may raise anything; they get its traceback
         shown = "".join(traceback.format_exception(type(error), error, _own_frames(error, path)))
         answer = {"error": f"{path} raised {type(error).__name__}: {error}", "traceback": shown}
-    answer_file.write_text(json.dumps(answer))
+    write_whole(answer_file, json.dumps(answer).encode())
     sys.stdout.flush()
     os._exit(0)  # a thread that the run file left behind must not keep us
 

@@ -22,6 +22,7 @@ from typing import Any, Self
 from gpu_graph import protocol
 from gpu_graph.errors import GraphError, ServerError
 from gpu_graph.paths import socket_path, state_dir
+from gpu_graph.process import ATTEMPT_VARIABLE
 from gpu_graph.version import VERSION
 
 _START_SECONDS = 20.0
@@ -34,12 +35,11 @@ class Client:
         self._socket = connection
         self._file = connection.makefile("rb")
         self._next_id = 0
-        self.greeting = self._read()
-        if self.greeting.get("protocol") != protocol.PROTOCOL:
-            raise ServerError(
-                f"the running server is tiller {self.greeting.get('tiller')}, this is {VERSION}, and they do not understand "
-                "each other; tiller server stop ends the server (its tasks go on), the next command starts a new one"
-            )
+        try:
+            self.greeting = self._read()
+        except ServerError:
+            self.close()
+            raise
 
     @classmethod
     def connect(cls, *, start: bool = True) -> Self:
@@ -50,7 +50,14 @@ class Client:
             connection = _start_server(state)
         if connection is None:
             raise ServerError("no server is running; start one with: tiller server start")
-        return cls(connection)
+        client = cls(connection)
+        if client.greeting.get("protocol") != protocol.PROTOCOL:
+            client.close()
+            raise ServerError(
+                f"the running server is tiller {client.greeting.get('tiller')}, this is {VERSION}, and they do not understand "
+                "each other; tiller server stop ends the server (its tasks go on), the next command starts a new one"
+            )
+        return client
 
     def request(self, op: str, **fields: Any) -> Any:
         """Ask one thing. Raises GraphError with the server's sentence, ServerError when the connection is gone."""
@@ -88,8 +95,12 @@ class Client:
                 raise GraphError(reply["error"])
             if "part" in reply:
                 parts.append(reply["part"])
+            elif "parts" not in reply:
+                return reply["result"]
+            elif reply["of"] == "error":
+                raise GraphError(json.loads("".join(parts)))
             else:
-                return json.loads("".join(parts)) if "parts" in reply else reply["result"]
+                return json.loads("".join(parts))
 
     def _read(self) -> dict[str, Any]:
         try:
@@ -102,9 +113,12 @@ class Client:
 
 
 def server_status() -> Mapping[str, Any] | None:
-    """The greeting of the running server, or None; never starts one."""
+    """The greeting of the running server, also of one with another protocol, or None; never starts one."""
     try:
-        with Client.connect(start=False) as client:
+        connection = _try_connect(socket_path(state_dir()))
+        if connection is None:
+            return None
+        with Client(connection) as client:
             return client.greeting
     except ServerError:
         return None
@@ -132,22 +146,32 @@ def _start_server(state: Path) -> socket.socket:
         if (connection := _try_connect(path)) is not None:
             return connection
         problem.unlink(missing_ok=True)
-        with (state / "server.log").open("ab") as log:
-            os.fchmod(log.fileno(), 0o600)
-            server = subprocess.Popen(
-                [sys.executable, "-P", "-m", "gpu_graph.server"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd="/",
-            )
+        server = _spawn_server(state)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if (connection := _try_connect(path)) is not None:
                 return connection
-            if server.poll() not in (None, 0):
+            ended = server.poll()
+            if ended == 0:  # it found the lock taken, by a server that is about to leave
+                server = _spawn_server(state)
+            elif ended is not None:
                 said = json.loads(problem.read_text())["error"] if problem.exists() else f"see {state / 'server.log'}"
                 raise ServerError(f"the server could not start: {said}")
             time.sleep(0.02)
     raise ServerError(f"the server did not answer within {_START_SECONDS:g} s; see {state / 'server.log'}")
+
+
+def _spawn_server(state: Path) -> subprocess.Popen[bytes]:
+    # A client may itself run in a task. The server must not look like a process of that task, or it would end with it.
+    environment = {name: value for name, value in os.environ.items() if name != ATTEMPT_VARIABLE}
+    with (state / "server.log").open("ab") as log:
+        os.fchmod(log.fileno(), 0o600)
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "gpu_graph.server"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env=environment,
+        )

@@ -79,7 +79,9 @@ class NvmlGpus:
         return tuple(found)
 
     def reading(self, gpu: Device) -> Reading:
-        handle = pynvml.nvmlDeviceGetHandleByUUID(gpu.id)
+        handle = _supported(lambda: pynvml.nvmlDeviceGetHandleByUUID(gpu.id))
+        if handle is None:  # it has fallen off the bus since we listed it
+            return Reading()
         power = _supported(lambda: pynvml.nvmlDeviceGetPowerUsage(handle))
         return Reading(
             memory_used=_supported(lambda: int(pynvml.nvmlDeviceGetMemoryInfo(handle).used)),
@@ -108,7 +110,13 @@ def find_inventory(provider: Provider, environment: Mapping[str, str]) -> Invent
     said = environment.get("TILLER_CPU_SLOTS") or str(len(os.sched_getaffinity(0)))
     if not said.isdecimal() or int(said) < 1:
         raise ServerError(f"TILLER_CPU_SLOTS={said!r} is not a number of at least 1; unset it to use every core")
-    return Inventory.of(provider.gpus(), int(said))
+    try:
+        gpus = provider.gpus()
+    except pynvml.NVMLError as error:
+        raise ServerError(
+            f"NVML cannot list the GPUs: {error}; look at nvidia-smi, and at dmesg for a GPU that is lost"
+        ) from None
+    return Inventory.of(gpus, int(said))
 
 
 def _supported(ask: Callable[[], _T]) -> _T | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from gpu_graph.client import Client
-from gpu_graph.errors import ServerError
+from gpu_graph.errors import GraphError, ServerError
 from gpu_graph.state import ENDED, LETTERS, TaskState
 
 _MANY = 60
@@ -31,7 +31,10 @@ def follow(client: Client, workspace: Path, run_id: str, stream: TextIO) -> dict
                 printer.show(event)
                 if printer.ended:
                     client.close()
-                    return printer.run
+                    return printer.view()
+                if not event["run"]["adopted"]:
+                    client.close()
+                    raise GraphError(f"run {run_id} is not this server's; it runs on {event['run']['host']}: follow it there")
         except ServerError:
             client.close()
             printer.clear()
@@ -93,7 +96,7 @@ class _Printer:
         self._tasks: dict[str, dict[str, Any]] = {}
         self._said: dict[str, tuple[str, int]] = {}
         self._counted_at = time.monotonic()
-        self.run: dict[str, Any] = {}
+        self._run: dict[str, Any] = {}
         self.ended = False
 
     def show(self, event: Mapping[str, Any]) -> None:
@@ -104,13 +107,17 @@ class _Printer:
         else:
             fresh = [event["task"]] if "task" in event else []
             self._tasks.update((task["id"], task) for task in fresh)
-        self.run = {**run, "tasks": list(self._tasks.values())}
+        self._run = run
         for task in fresh:
             self._tell(task)
         self.ended = run["state"] in {"succeeded", "failed", "cancelled"} and all(
             TaskState(task["state"]) in ENDED for task in self._tasks.values()
         )
         self._count()
+
+    def view(self) -> dict[str, Any]:
+        """The run as it was last told, with its tasks."""
+        return {**self._run, "tasks": list(self._tasks.values())}
 
     def clear(self) -> None:
         """Take the moving line away."""
@@ -128,7 +135,7 @@ class _Printer:
             self._write(task_line(task) + "\n")
 
     def _count(self) -> None:
-        counts: dict[str, int] = self.run["counts"]
+        counts: dict[str, int] = self._run["counts"]
         done = sum(counts.get(state, 0) for state in _GOOD_ENDS)
         rest = ", ".join(f"{n} {state}" for state, n in counts.items() if state not in _GOOD_ENDS)
         line = f"{done}/{len(self._tasks)} done" + (f", {rest}" if rest else "")

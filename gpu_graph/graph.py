@@ -75,12 +75,7 @@ class Graph:
 
         kwargs and the returned value are JSON; the value is kept beside the task's log as `<attempt>.result.json`.
         """
-        try:
-            plain = json.loads(json.dumps(dict(kwargs or {}), allow_nan=False))
-        except (TypeError, ValueError) as error:
-            self._problems.append(f"task {id!r}: its kwargs are not JSON: {error}")
-            plain = {}
-        return self._add(id, {"kind": "call", "target": target, "kwargs": plain}, options)
+        return self._add(id, {"kind": "call", "target": target, "kwargs": self._plain(id, "kwargs", kwargs)}, options)
 
     def spec(self) -> GraphSpec:
         """The checked, immutable graph. Raises GraphError naming every offender."""
@@ -89,6 +84,14 @@ class Graph:
         if problems:
             raise GraphError(problems, heading=f"graph {self.name!r} cannot run:")
         return spec
+
+    def _plain(self, id: str, name: str, value: Mapping[str, Any] | None) -> dict[str, Any]:
+        """The mapping as it comes back from JSON."""
+        try:
+            return json.loads(json.dumps(dict(value or {}), allow_nan=False))
+        except (TypeError, ValueError) as error:
+            self._problems.append(f"task {id!r}: its {name} are not JSON: {error}")
+            return {}
 
     def _add(self, id: str, work: dict[str, Any], options: Options) -> Task:
         unknown = sorted(set(options) - Options.__annotations__.keys())
@@ -100,9 +103,10 @@ class Graph:
             after = [after]
         fields["after"] = tuple(str(dependency) for dependency in after)
         fields["env"] = {str(key): str(value) for key, value in (options.get("env") or {}).items()}
-        fields["labels"] = dict(options.get("labels") or {})
+        fields["labels"] = self._plain(id, "labels", options.get("labels"))
         for name in ("env_from", "inputs", "outputs"):
-            fields[name] = tuple(str(value) for value in fields.get(name, ()))
+            values = fields.get(name, ())
+            fields[name] = (str(values),) if isinstance(values, (str, PurePath)) else tuple(str(value) for value in values)
         if (cwd := options.get("cwd")) is not None:
             fields["cwd"] = str(cwd)
         parsers: dict[str, Callable[[Any], Any]] = {"gpu_memory": parse_size, "timeout": parse_duration}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 
 from gpu_graph.errors import ServerError
@@ -32,7 +31,8 @@ def socket_path(state: Path) -> Path:
     if len(os.fsencode(path)) <= _LONGEST_SOCKET:
         return path
     short = hashlib.sha256(os.fsencode(state)).hexdigest()[:12]
-    folder = Path(tempfile.gettempdir()) / f"tiller-{os.getuid()}-{short}"
+    # Not $TMPDIR, which can differ between two shells of one user: both must find the same server.
+    folder = Path("/tmp") / f"tiller-{os.getuid()}-{short}"
     return _private(folder, "set TILLER_STATE_DIR to a shorter path") / "server.sock"
 
 

@@ -7,6 +7,7 @@ business, in a child process.
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,7 +100,7 @@ class RunFile:
 def read_run_file(path: Path) -> RunFile:
     """Parse a run file without executing it. Raises GraphError naming the file for all that is wrong with it."""
     try:
-        source = path.read_text()
+        source = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise GraphError(f"cannot read the run file {path}: {reason}") from None
@@ -108,6 +109,8 @@ def read_run_file(path: Path) -> RunFile:
     except (SyntaxError, ValueError) as error:
         where = f" line {error.lineno}" if isinstance(error, SyntaxError) and error.lineno else ""
         raise GraphError(f"{path}:{where} {getattr(error, 'msg', error)}: it is not valid Python") from None
+    except (RecursionError, MemoryError):
+        raise GraphError(f"{path}: it is nested too deeply to be read") from None
     build = next((node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "build"), None)
     if build is None and not any(_assigns_graph(node) for node in tree.body):
         if any(_calls_run(node) for node in tree.body):
@@ -122,9 +125,10 @@ def _parameters(build: ast.FunctionDef, path: Path) -> tuple[Parameter, ...]:
     arguments = build.args
     if arguments.vararg or arguments.kwarg:
         raise GraphError(f"{path}: build() takes *args or **kwargs; name each parameter so that it can become an option")
-    positional = [*arguments.posonlyargs, *arguments.args]
-    defaults: list[ast.expr | None] = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
-    pairs = [*zip(positional, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
+    if arguments.posonlyargs:
+        raise GraphError(f"{path}: build() has positional-only parameters; remove the / so that they can become options")
+    defaults: list[ast.expr | None] = [None] * (len(arguments.args) - len(arguments.defaults)) + list(arguments.defaults)
+    pairs = [*zip(arguments.args, defaults, strict=True), *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)]
     for argument, _ in pairs:
         if argument.arg in RESERVED:
             raise GraphError(f"{path}: build() has a parameter {argument.arg!r}, which is an option of tiller run; rename it")
@@ -136,7 +140,8 @@ def _parameter(argument: ast.arg, default: ast.expr | None, path: Path) -> Param
     if default is not None:
         try:
             value = ast.literal_eval(default)
-        except ValueError:
+            json.dumps(value)
+        except (ValueError, TypeError):  # not a literal, or one that no option can give: a set, bytes
             raise GraphError(
                 f"{path}: the default of {argument.arg!r} is {ast.unparse(default)}; write a plain value, since options are "
                 "read without running the file"
@@ -157,8 +162,8 @@ def _annotation_of(value: Any) -> ast.expr:
 def _read_annotation(node: ast.expr, name: str, path: Path) -> tuple[ScalarKind, bool, bool, tuple[Any, ...]]:
     """(kind, many, optional, choices) of an annotation's syntax tree."""
     match node:
-        case ast.Constant(value=str(text)):  # a quoted annotation
-            return _read_annotation(ast.parse(text, mode="eval").body, name, path)
+        case ast.Constant(value=str(text)) if (quoted := _expression(text)) is not None:
+            return _read_annotation(quoted, name, path)
         case ast.Name(id="str" | "int" | "float" | "bool" as kind):
             return kind, False, False, ()
         case ast.Name(id="Path"):
@@ -169,9 +174,8 @@ def _read_annotation(node: ast.expr, name: str, path: Path) -> tuple[ScalarKind,
         case ast.Subscript(value=ast.Name(id="Optional"), slice=inner):
             kind, many, _, choices = _read_annotation(inner, name, path)
             return kind, many, True, choices
-        case ast.Subscript(value=ast.Name(id="Literal"), slice=inner):
-            listed = inner.elts if isinstance(inner, ast.Tuple) else [inner]
-            return "choice", False, False, tuple(ast.literal_eval(choice) for choice in listed)
+        case ast.Subscript(value=ast.Name(id="Literal"), slice=inner) if (choices := _choices(inner)) is not None:
+            return "choice", False, False, choices
         case ast.Subscript(value=ast.Name(id=container), slice=inner) if container in _SEQUENCES:
             item = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
             kind, _, optional, choices = _read_annotation(item, name, path)
@@ -183,6 +187,21 @@ def _read_annotation(node: ast.expr, name: str, path: Path) -> tuple[ScalarKind,
                 f"{path}: parameter {name!r} has the type {ast.unparse(node)}, which cannot be typed in; use str, int, float, "
                 "bool, Literal[…], tuple[…, ...] of these, or | None"
             )
+
+
+def _expression(text: str) -> ast.expr | None:
+    """A quoted annotation's syntax tree."""
+    try:
+        return ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+
+
+def _choices(inner: ast.expr) -> tuple[Any, ...] | None:
+    try:
+        return tuple(ast.literal_eval(choice) for choice in (inner.elts if isinstance(inner, ast.Tuple) else [inner]))
+    except (ValueError, TypeError):
+        return None
 
 
 def _assigns_graph(node: ast.stmt) -> bool:

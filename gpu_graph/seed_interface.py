@@ -31,7 +31,7 @@ def run(gpus: Sequence[int], commands: Mapping[str, str], dependencies: Mapping[
     if os.environ.get(BUILDING):
         raise GraphError(f"this run file calls run(…) itself; start it with: python {sys.argv[1] if sys.argv[1:] else 'FILE'}")
     workspace = find_workspace(Path.cwd())
-    graph = Graph(re.sub(r"[^A-Za-z0-9_.=+-]", "_", Path(sys.argv[0]).stem) or "run")
+    graph = Graph(re.sub(r"[^A-Za-z0-9_.=+-]", "_", Path(sys.argv[0]).stem).lstrip(".=+-")[:100] or "run")
     for job, command in commands.items():
         graph.shell(job, command, after=dependencies.get(job, ()), cwd=Path.cwd())
     strangers = sorted(set(dependencies) - set(commands))

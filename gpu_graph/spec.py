@@ -107,7 +107,7 @@ def parse_size(value: int | str | None) -> int | None:
         if isinstance(value, bool) or (value is not None and value <= 0):
             raise ValueError(f"{value!r} is not a size in bytes")
         return value
-    match = _QUANTITY.fullmatch(value.lower())
+    match = _QUANTITY.fullmatch(value.lower()) if isinstance(value, str) else None  # pyright: ignore[reportUnnecessaryIsInstance]
     if not match or match[2] not in _SIZE_UNITS:
         raise ValueError(f"{value!r} is not a size; write for example '18GiB'")
     return int(float(match[1]) * _SIZE_UNITS[match[2]])

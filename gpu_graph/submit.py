@@ -26,6 +26,7 @@ from gpu_graph.submission import Submission, write_submission
 BUILD_SECONDS = 60.0
 """How long build() may take, unless TILLER_BUILD_SECONDS says otherwise."""
 
+_LONGEST_BUILD = 86_400.0
 _GIT_SECONDS = 10.0
 _LONGEST_DIFF = 2**20
 
@@ -90,7 +91,15 @@ def build_graph(run_file: RunFile, parameters: Mapping[str, Any], workspace: Pat
     with tempfile.TemporaryDirectory(prefix="tiller-build-") as folder:
         answer_file = Path(folder) / "answer.json"
         child = subprocess.Popen(
-            [sys.executable, "-P", "-m", "gpu_graph.build_runner", str(run_file.path.resolve()), str(answer_file)],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "gpu_graph.build_runner",
+                str(run_file.path.resolve()),
+                str(answer_file),
+                str(seconds),
+            ],
             stdin=subprocess.PIPE,
             stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else subprocess.DEVNULL,  # stdout is for the run's id
             cwd=workspace,
@@ -107,7 +116,7 @@ def build_graph(run_file: RunFile, parameters: Mapping[str, Any], workspace: Pat
         finally:
             _end_session(child)
         if not answer_file.exists():
-            raise GraphError(f"{run_file.path}: the process that ran build() ended by itself, exit status {child.returncode}")
+            raise GraphError(f"{run_file.path}: the process that ran build() {_how_ended(child.returncode)} without an answer")
         answer = json.loads(answer_file.read_text())
     if "traceback" in answer:
         raise BuildError(answer["error"], answer["traceback"])
@@ -142,9 +151,16 @@ def git_state(workspace: Path) -> dict[str, Any] | None:
 def _build_seconds() -> float:
     said = os.environ.get("TILLER_BUILD_SECONDS", str(BUILD_SECONDS))
     try:
-        return float(said)
+        seconds = float(said)
     except ValueError:
-        raise GraphError(f"TILLER_BUILD_SECONDS={said!r} is not a number of seconds") from None
+        seconds = 0.0
+    if not 0 < seconds <= _LONGEST_BUILD:
+        raise GraphError(f"TILLER_BUILD_SECONDS={said!r} is not a number of seconds from 0 to {_LONGEST_BUILD:g}")
+    return seconds
+
+
+def _how_ended(status: int) -> str:
+    return f"exited with status {status}" if status >= 0 else f"was ended by signal {-status}"
 
 
 def _has_descriptor(stream: Any) -> bool:

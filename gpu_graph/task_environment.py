@@ -34,7 +34,7 @@ def task_environment(
     return {
         **client,
         **task.env,
-        "PATH": f"{Path(interpreter).parent}:{client.get('PATH', '/usr/local/bin:/usr/bin:/bin')}",
+        "PATH": f"{Path(interpreter).parent}:{task.env.get('PATH') or client.get('PATH', '/usr/local/bin:/usr/bin:/bin')}",
         "CUDA_VISIBLE_DEVICES": ",".join(gpus),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "OMP_NUM_THREADS": task.env.get("OMP_NUM_THREADS", str(task.cpus)),

@@ -22,7 +22,7 @@ _RULE = "use up to 100 letters, digits and _ . = + -, beginning with a letter, d
 def graph_problems(graph: GraphSpec) -> list[str]:
     """Every offender of the graph itself: ids, duplicates, fields, unknown and circular dependencies."""
     problems: list[str] = []
-    if not ID.fullmatch(graph.name):
+    if not _is_id(graph.name):
         problems.append(f"graph name {graph.name!r}: {_RULE}")
     if not graph.tasks:
         problems.append(f"graph {graph.name!r} has no tasks")
@@ -68,10 +68,14 @@ def environment_problems(graph: GraphSpec, environment: Mapping[str, str]) -> li
     ]
 
 
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and ID.fullmatch(value) is not None
+
+
 def _task_problems(task: TaskSpec) -> list[str]:
     where = f"task {task.id!r}"
     problems: list[str] = []
-    if not ID.fullmatch(task.id):
+    if not _is_id(task.id):
         problems.append(f"task id {task.id!r}: {_RULE}")
     elif task.id in RUN_FILES:
         problems.append(f"task id {task.id!r} is the name of one of the run folder's own files; choose another")
@@ -94,7 +98,9 @@ def _task_problems(task: TaskSpec) -> list[str]:
         if _SECRET.fullmatch(name)
     ]
     problems += [
-        f"{where}: env= cannot set {name!r}" for name in task.env if not name or "=" in name or name.startswith("TILLER_")
+        f"{where}: env= cannot set {name!r}"
+        for name in task.env
+        if not name or "=" in name or name.startswith("TILLER_") or name == "CUDA_VISIBLE_DEVICES"
     ]
     return problems
 

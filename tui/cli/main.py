@@ -10,6 +10,7 @@ import os
 import sys
 import warnings
 from importlib import import_module
+from io import TextIOWrapper
 
 from gpu_graph.errors import GraphError
 from gpu_graph.version import VERSION
@@ -31,8 +32,13 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command line; returns its exit status."""
     words = sys.argv[1:] if argv is None else argv
     warnings.showwarning = _say_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show · or → gets a question mark, not a traceback
     try:
-        return _dispatch(words)
+        status = _dispatch(words)
+        sys.stdout.flush()  # here, so that a reader who has left is noticed now
+        return status
     except GraphError as error:
         print(f"tiller: {error}", file=sys.stderr)
         return 2

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import time
 
 from gpu_graph.client import Client, server_status
 from gpu_graph.errors import ServerError
 from gpu_graph.local import GRACE_SECONDS
+from gpu_graph.protocol import PROTOCOL
 from tui.cli.arguments import parser
 
 NOT_RUNNING = 3
@@ -52,8 +55,14 @@ def _stop(*, cancel: bool) -> int:
     if greeting is None:
         print("no server is running")
         return NOT_RUNNING
-    with Client.connect(start=False) as client:
-        left = client.request("stop", cancel=cancel)
+    if greeting["protocol"] == PROTOCOL:
+        with Client.connect(start=False) as client:
+            left = client.request("stop", cancel=cancel)
+    elif cancel:
+        raise ServerError(f"the server is tiller {greeting['tiller']} and cannot be asked to cancel; cancel with that version")
+    else:
+        os.kill(greeting["pid"], signal.SIGTERM)  # the one thing that servers of all versions understand
+        left = {"running": 0}
     deadline = time.monotonic() + _STOP_SECONDS + (3 * GRACE_SECONDS if cancel else 0)
     while (now := server_status()) is not None and now["pid"] == greeting["pid"]:
         if time.monotonic() > deadline:
