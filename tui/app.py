@@ -30,9 +30,10 @@ from tui.terminal import leaving_on_signals, only_the_app_draws
 
 Result = TypeVar("Result")
 
-_TICK_SECONDS = 0.5
+_TICK_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 2.0
 _MESSAGE_SECONDS = 8.0
+_SETTLE_SECONDS = 0.02
 
 
 class ConsoleApp(App[int], inherit_bindings=False):
@@ -187,18 +188,28 @@ class ConsoleApp(App[int], inherit_bindings=False):
         threading.Thread(target=work, name=f"tiller-{purpose}", daemon=True).start()
         return True
 
+    def enter(self, screen: ConsoleScreen[None]) -> None:
+        """Open a screen over this one."""
+        self.still()
+        self.push_screen(screen)
+
+    def still(self) -> None:
+        """Send nothing while screens change: Textual lays a new one out three times and would send each."""
+        self.delay_update(_SETTLE_SECONDS)
+
     def go_to_runs(self, select: str | None = None) -> None:
         """Back to the top level; with the cursor on a run, now or when it turns up."""
         self._select = select
+        self.still()
         while not isinstance(self.screen, RunsScreen):
             self.pop_screen()
         self.screen.repaint()
 
     def show_devices(self) -> None:
-        self.push_screen(DevicesScreen())
+        self.enter(DevicesScreen())
 
     def show_help(self, context: str, situation: Situation) -> None:
-        self.push_screen(HelpScreen(context, situation))
+        self.enter(HelpScreen(context, situation))
 
     # --- threads -----------------------------------------------------------------------------------------------------------
 

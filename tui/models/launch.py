@@ -84,7 +84,7 @@ class FormField:
         said = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
         kind = said.get(self.parameter.kind) or " or ".join(str(choice) for choice in self.parameter.choices)
         if self.parameter.many:
-            kind = f"{kind}s, separated by blanks" if self.parameter.choices == () else f"some of {kind}"
+            kind = f"several of {kind}" if self.parameter.choices else "texts" if kind == "text" else f"several {kind}s"
         return kind + (", or nothing" if self.parameter.optional else "")
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tui.models import tasks, words
 from tui.models.columns import Cell, Column
-from tui.models.text import Line, Tone, line
+from tui.models.text import Line, Span, Tone, line
 from tui.models.world import Run, World
 from tui.safe_text import clean_name
 
@@ -40,13 +40,12 @@ def order(world: World) -> list[str]:
 
 def cells(run: Run, now: float) -> Sequence[Cell]:
     failed = run.failed
-    bar_tone = Tone.RUNNING if run.active else Tone.FAILED if failed else Tone.DONE
-    name_tone = Tone.PLAIN if run.active else words.tone_of(run.state)
+    name_tone = Tone.PLAIN if run.active or failed else Tone.DONE
     ended = run.ended_at
     return (
         words.run_letter(run.state) if run.adopted else ("?", Tone.ATTENTION),
         (clean_name(run.name), name_tone),
-        words.bar(run.ended / run.total if run.total else 0.0, BAR, bar_tone),
+        _progress(run),
         (f"{run.ended:,}/{run.total:,}", Tone.PLAIN if run.active else Tone.DONE),
         words.number(run.running, Tone.RUNNING),
         words.number(run.waiting),
@@ -57,6 +56,16 @@ def cells(run: Run, now: float) -> Sequence[Cell]:
         ),
         (words.day_and_clock(run.created_at), Tone.DONE),
     )
+
+
+def _progress(run: Run) -> list[Span]:
+    """What has ended, its failed part in red at the end."""
+    if not run.total:
+        return []
+    (filled, _), rest = words.bar(run.ended / run.total, BAR, Tone.PLAIN)
+    red = min(max(round(run.failed / run.total * BAR), 1), len(filled)) if run.failed else 0
+    good = len(filled) - red
+    return [(filled[:good], Tone.RUNNING if run.active else Tone.DONE), (filled[good:], Tone.FAILED), rest]
 
 
 def preview(world: World, run: Run | None, now: float, width: int, height: int) -> list[Line]:

@@ -15,8 +15,8 @@ __all__ = ["COLUMNS", "PREVIEW_COLUMNS", "Layout", "TaskTree", "cells", "detail"
 
 COLUMNS = (
     Column("", 1, gap=1),
-    Column("task", 18, grow=3, most=44),
-    Column("state", 20, grow=4, most=70),
+    Column("task", 17, grow=3, most=44),
+    Column("state", 18, grow=4, most=70),
     Column("where", 8, drop=1, grow=1, most=14),
     Column("time", 6, right=True),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, ClassVar, Generic, TypeVar, cast
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -35,7 +35,8 @@ class ConsoleScreen(Screen[Answer], Generic[Answer], inherit_bindings=False):
     """A screen is drawn by `draw`, from models, when the app's timer or a key says so; what did not change is not sent."""
 
     CONTEXT = ""
-    AUTO_FOCUS = None
+    AUTO_FOCUS: ClassVar[str | None] = ""  # none; and keys reach the screen
+    _composed = False
 
     @property
     def console(self) -> ConsoleApp:
@@ -79,7 +80,7 @@ class ConsoleScreen(Screen[Answer], Generic[Answer], inherit_bindings=False):
 
     def repaint(self) -> None:
         """Draw everything; only changed cells are sent."""
-        if not self.is_mounted or not self.size.width:
+        if not self._composed or not self.is_attached or not self.size.width:
             return
         console, width, now = self.console, self.size.width, self.console.now()
         self.want()
@@ -97,8 +98,8 @@ class ConsoleScreen(Screen[Answer], Generic[Answer], inherit_bindings=False):
             self._line("footer", Line(tuple(fit_spans([(" " + message[0], message[1])], width))))
         self.draw()
 
-    def on_painted_resized(self) -> None:
-        self.call_after_refresh(self.repaint)
+    def on_mount(self) -> None:
+        self._composed = True
 
     def on_screen_resume(self) -> None:
         self.repaint()
@@ -122,6 +123,7 @@ class ConsoleScreen(Screen[Answer], Generic[Answer], inherit_bindings=False):
             self.repaint()
 
     def do_back(self) -> None:
+        self.console.still()
         self.console.pop_screen()
 
     def do_help(self) -> None:

@@ -27,6 +27,7 @@ def cancel(console: ConsoleApp, run: Run, task: Task | None, dependents: Sequenc
         if yes:
             _send(console, run, task)
 
+    console.still()
     console.push_screen(Confirm(question, losses), answered)
 
 

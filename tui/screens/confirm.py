@@ -17,7 +17,7 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
 
     CONTEXT = "confirm"
     BINDINGS = bindings(CONTEXT)
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""
 
     def __init__(self, question: str, losses: Sequence[str]) -> None:
         super().__init__()
@@ -39,9 +39,6 @@ class Confirm(ModalScreen[bool], inherit_bindings=False):
         lines = lines[: panel.size.height - 2]
         keys = line(" ", ("y", Tone.HEADING), " yes   ", ("n", Tone.HEADING), " no (also enter)")
         panel.paint([*lines, *[line()] * (panel.size.height - len(lines) - 1), keys])
-
-    def on_painted_resized(self) -> None:
-        self.call_after_refresh(self.repaint)
 
     def action_act(self, name: str) -> None:
         self.dismiss(name == "confirm")

@@ -54,6 +54,6 @@ class DevicesScreen(ConsoleScreen[None]):
         if held is None:
             return
         if held[0] in self.console.world.runs:
-            self.console.push_screen(LogScreen(*held))
+            self.console.enter(LogScreen(*held))
         else:
             self.console.say(f"run {held[0]} belongs to another workspace")

@@ -54,7 +54,7 @@ class FilesScreen(ConsoleScreen[None]):
         if found.run_file is None:
             self.console.say(found.problem, Tone.ATTENTION)
         else:
-            self.console.push_screen(FormScreen(found.run_file))
+            self.console.enter(FormScreen(found.run_file))
 
     def _listed(self, found: list[launch.FoundFile]) -> None:
         self._found = {file.path.name: file for file in found}

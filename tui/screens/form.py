@@ -127,7 +127,7 @@ class FormScreen(ConsoleScreen[None]):
     def _built(self, result: tuple[Submission, list[str]]) -> None:
         self._building = False
         if self.is_active:
-            self.console.push_screen(PlanScreen(*result))
+            self.console.enter(PlanScreen(*result))
 
     def _failed(self, error: GraphError) -> None:
         self._building = False

@@ -54,21 +54,25 @@ class RunsScreen(ConsoleScreen[None]):
 
     def _share_height(self, rows: int) -> None:
         """The list takes what it needs and leaves the preview its least; the preview gets the rest."""
-        body = self.size.height - 3
+        body = self.console.size.height - 3
         wanted = min(max(rows, 4) + 1, max(body - _LEAST_PREVIEW, body // 2))
         if self.table.styles.height is None or self.table.styles.height.value != wanted:
             self.table.styles.height = wanted
             self.query_one("#preview").styles.height = max(body - wanted, 0)
 
+    def on_mount(self) -> None:
+        super().on_mount()
+        self._share_height(len(self.console.world.runs))
+
     def on_resize(self) -> None:
-        self.call_after_refresh(self.repaint)
+        self._share_height(len(self.console.world.runs))
 
     def do_open(self) -> None:
         if (run := self.selected) is not None:
-            self.console.push_screen(TasksScreen(run.id))
+            self.console.enter(TasksScreen(run.id))
 
     def do_launch(self) -> None:
-        self.console.push_screen(FilesScreen())
+        self.console.enter(FilesScreen())
 
     def do_cancel(self) -> None:
         if (run := self.selected) is not None:

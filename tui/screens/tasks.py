@@ -97,7 +97,7 @@ class TasksScreen(ConsoleScreen[None]):
 
     def do_open(self) -> None:
         if (task := self.chosen) is not None:
-            self.console.push_screen(LogScreen(self._run_id, task.id))
+            self.console.enter(LogScreen(self._run_id, task.id))
 
     def do_cancel(self) -> None:
         if (run := self.run) is not None and (task := self.chosen) is not None:

@@ -76,7 +76,6 @@ class LogView(Painted):
         return max(self.size.height - 1, 1)
 
     def on_resize(self, event: Resize) -> None:
-        super().on_resize(event)
         height = event.size.height
         if self._reader is None:
             self._start()

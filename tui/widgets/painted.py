@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Protocol, runtime_checkable
 
 from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
-from textual.events import Resize
-from textual.geometry import Region
-from textual.message import Message
+from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -28,22 +27,36 @@ TONES = {
 _EMPTY = Line()
 
 
+@runtime_checkable
+class Painter(Protocol):
+    """A screen that paints its widgets when asked."""
+
+    def repaint(self) -> None: ...
+
+
 class Painted(Widget):
-    """Shows the lines of its last `paint`."""
+    """Shows the lines of its last `paint`.
+
+    A new size is painted for while the frame that shows it is being made, so that no blank frame is ever sent.
+    """
 
     DEFAULT_CSS = "Painted { width: 1fr; height: 1fr; }"
-
-    class Resized(Message):
-        """Its size changed, so whoever paints it should do so again."""
+    _making_frame: ClassVar[bool] = False
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._painted: Sequence[Line] = ()
+        self._painted_for: Size | None = None
 
     def paint(self, lines: Sequence[Line]) -> None:
         """Show these lines from the top."""
         before, self._painted = self._painted, list(lines)
         width, height = self.size
+        if self._painted_for != self.size:
+            self._painted_for = self.size
+            if not Painted._making_frame:
+                self.refresh()
+            return
         regions: list[Region] = []
         for y in range(height):
             old = before[y] if y < len(before) else _EMPTY
@@ -55,9 +68,15 @@ class Painted(Widget):
         if regions:
             self.refresh(*regions)
 
-    def on_resize(self, event: Resize) -> None:
-        event.stop()
-        self.post_message(self.Resized())
+    def render_lines(self, crop: Region) -> list[Strip]:
+        screen = self.screen
+        if self._painted_for != self.size and isinstance(screen, Painter) and not Painted._making_frame:
+            Painted._making_frame = True
+            try:
+                screen.repaint()
+            finally:
+                Painted._making_frame = False
+        return super().render_lines(crop)
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width
@@ -65,7 +84,7 @@ class Painted(Widget):
         segments: list[Segment] = []
         for text, style in fit_spans(painted.spans, width):
             segments.append(Segment(text, TONES[Tone.SELECTED] if painted.selected else rich_style(style)))
-        return Strip(segments, width)
+        return Strip(segments, width).simplify()
 
 
 def rich_style(style: Tone | safe_text.Style) -> Style:

@@ -14,7 +14,6 @@ from tui.widgets.painted import Painted
 class Table(Painted):
     """One head line, then rows. Scrolls by moving the cursor; what is not on the screen costs nothing."""
 
-    can_focus = True
     DEFAULT_CSS = "Table { width: 1fr; height: 1fr; }"
 
     class Moved(Message):
