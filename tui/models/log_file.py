@@ -132,8 +132,10 @@ class LogFile:
         return self.index.indexed < self.size
 
     def _lines(self, starts: list[int], end: int) -> list[LogLine]:
+        if not starts:
+            return []
         ends = [following - 1 for following in starts[1:]] + [end]
-        if starts and end - starts[0] <= _CHUNK:  # one read for the page
+        if end - starts[0] <= _CHUNK:  # one read for the page
             data = self._read(starts[0], end - starts[0])
             raws = [data[start - starts[0] : stop - starts[0]] for start, stop in zip(starts, ends, strict=True)]
             return [_cut(start, stop, raw) for start, stop, raw in zip(starts, ends, raws, strict=True)]

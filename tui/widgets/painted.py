@@ -48,6 +48,11 @@ class Painted(Widget):
         self._painted: Sequence[Line] = ()
         self._painted_for: Size | None = None
 
+    @property
+    def text(self) -> str:
+        """What it shows, without its tones."""
+        return "\n".join(painted.text for painted in self._painted)
+
     def paint(self, lines: Sequence[Line]) -> None:
         """Show these lines from the top."""
         before, self._painted = self._painted, list(lines)
