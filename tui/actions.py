@@ -67,7 +67,7 @@ VIEWS = ("runs", "tasks", "log", "devices", "files")
 ACTIONS = (
     Action("open", ("enter",), "enter", "open", "open what the cursor is on", ("runs", "tasks", "files"), _needs_row),
     Action("open", ("enter",), "enter", "log", "the log of the task that holds the device", ("devices",), _needs_row),
-    Action("launch", ("a",), "a", "launch", "start a run: choose a run file, fill in its form, look at the plan", ("runs",)),
+    Action("launch", ("a",), "a", "launch", "start a run: run file, form, plan, then confirm", ("runs",)),
     Action("cancel", ("x",), "x", "cancel", "cancel the run or the task; asks first", ("runs", "tasks"), _can_cancel),
     Action("devices", ("4",), "4", "devices", "GPUs and CPU slots, and who holds them", ("runs", "tasks", "log")),
     Action("runs", ("1",), "1", "runs", "the list of runs", ("tasks", "log", "devices", "files")),

@@ -10,13 +10,13 @@ from typing import Any
 from gpu_graph.errors import GraphError
 from gpu_graph.run_file import Parameter, RunFile, read_run_file
 from tui.models.columns import Cell, Column
-from tui.models.text import Tone, line
+from tui.models.text import Line, Tone, line, wrap
 from tui.safe_text import clean_name
 
 FILE_COLUMNS = (
     Column("", 1, gap=1),
-    Column("run file", 24, grow=1, most=44),
-    Column("what it does", 20, grow=3, most=120),
+    Column("run file", 24, grow=1, most=36),
+    Column("what it does", 20, grow=4, most=120),
 )
 NO_FILES = (
     line(),
@@ -58,6 +58,14 @@ def file_cells(found: FoundFile) -> Sequence[Cell]:
     if found.run_file is None:
         return ("!", Tone.ATTENTION), (clean_name(found.path.name), Tone.DONE), (clean_name(found.problem), Tone.ATTENTION)
     return "", clean_name(found.path.name), (found.headline, Tone.DONE)
+
+
+def file_detail(found: FoundFile, width: int, height: int) -> list[Line]:
+    """All that a run file says of itself, or all that is wrong with it."""
+    parts = [found.path.name, found.problem or (found.run_file.description if found.run_file else "")]
+    name, said = (clean_name(part) for part in parts)
+    tone = Tone.ATTENTION if found.problem else Tone.PLAIN
+    return [line(" ", (name, Tone.HEADING)), *(line((f" {text}", tone)) for text in wrap(said, width - 2, height - 1))][:height]
 
 
 @dataclass

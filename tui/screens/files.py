@@ -9,9 +9,10 @@ from textual.widget import Widget
 from gpu_graph.errors import GraphError
 from tui.actions import Situation
 from tui.models import launch
-from tui.models.text import Tone
+from tui.models.text import Tone, line
 from tui.screens.base import ConsoleScreen, bindings
 from tui.screens.form import FormScreen
+from tui.widgets.painted import Painted
 from tui.widgets.table import Table
 
 
@@ -26,6 +27,7 @@ class FilesScreen(ConsoleScreen[None]):
 
     def body(self) -> Iterable[Widget]:
         yield Table(launch.FILE_COLUMNS, id="files", empty=launch.LOOKING)
+        yield Painted(id="detail")
 
     def on_screen_resume(self) -> None:
         workspace = self.console.world.workspace
@@ -46,6 +48,9 @@ class FilesScreen(ConsoleScreen[None]):
         self.table.empty = launch.LOOKING if self._found is None else launch.NO_FILES
         found = self._found or {}
         self.table.show(self._keys, lambda key: launch.file_cells(found[key]))
+        panel, chosen = self.query_one("#detail", Painted), found.get(self.table.key or "")
+        width, height = panel.size
+        panel.paint([line(), *launch.file_detail(chosen, width, height - 2)] if chosen else [])
 
     def do_open(self) -> None:
         found = (self._found or {}).get(self.table.key or "")

@@ -53,9 +53,8 @@ def help_rows(context: str, situation: Situation) -> dict[str, Sequence[Cell]]:
         if reason is None:
             rows[f"{action.id} {action.keys}"] = "", (action.shown, Tone.HEADING), action.title, action.description
         else:
-            said = f"{action.description}; not now: {reason}"
             dim = Tone.DONE
-            rows[f"{action.id} {action.keys}"] = "", (action.shown, dim), (action.title, dim), (said, dim)
+            rows[f"{action.id} {action.keys}"] = "", (action.shown, dim), (action.title, dim), (f"not now: {reason}", dim)
     rows["blank"] = "", "", "", ""
     rows["letters"] = "", ("letter", Tone.DONE), ("state", Tone.DONE), ""
     for state, letter in LETTERS.items():

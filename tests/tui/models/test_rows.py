@@ -20,7 +20,17 @@ texts = st.text(alphabet=st.characters(exclude_categories=("Cs", "Cc")), max_siz
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
-    [(0, "0.0s"), (0.44, "0.4s"), (9.94, "9.9s"), (9.96, "10s"), (59.4, "59s"), (59.7, "1m00"), (252, "4m12"), (3780, "1h03"), (187200, "2d04")],
+    [
+        (0, "0.0s"),
+        (0.44, "0.4s"),
+        (9.94, "9.9s"),
+        (9.96, "10s"),
+        (59.4, "59s"),
+        (59.7, "1m00"),
+        (252, "4m12"),
+        (3780, "1h03"),
+        (187200, "2d04"),
+    ],
 )
 def test_durations(seconds: float, said: str) -> None:
     assert words.duration(seconds) == said
@@ -106,7 +116,17 @@ def test_every_task_state_has_a_letter() -> None:
 
 
 def some_run(name: str, state: str = "running", created: float = NOW, **counts: int) -> Run:
-    return Run(name, name, state, "host", Path("/w"), counts or {"running": 1}, created, None if state == "running" else created + 5, True)
+    return Run(
+        name,
+        name,
+        state,
+        "host",
+        Path("/w"),
+        counts or {"running": 1},
+        created,
+        None if state == "running" else created + 5,
+        True,
+    )
 
 
 def test_what_goes_on_comes_first_then_the_newest() -> None:
@@ -125,7 +145,12 @@ def test_a_failure_is_the_red_end_of_its_bar() -> None:
 def test_the_preview_shows_failures_first() -> None:
     world = World(Path("/w"))
     world.runs["r"] = run = some_run("r")
-    world.tasks["r"] = {"a": Task("a", "succeeded"), "b": Task("b", "waiting"), "c": Task("c", "failed"), "d": Task("d", "running")}
+    world.tasks["r"] = {
+        "a": Task("a", "succeeded"),
+        "b": Task("b", "waiting"),
+        "c": Task("c", "failed"),
+        "d": Task("d", "running"),
+    }
     shown = [line.text[3] for line in runs.preview(world, run, NOW, 80, 9)[3:]]
     assert shown == ["c", "d", "b", "a"]
 

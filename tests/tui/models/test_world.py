@@ -96,7 +96,8 @@ def test_the_version_rises_only_when_something_changed(world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "progress", [None, 3, [], {}, {"done": 1}, {"done": "x", "total": 2}, {"done": 1, "total": 0}, {"done": None, "total": None}]
+    "progress",
+    [None, 3, [], {}, {"done": 1}, {"done": "x", "total": 2}, {"done": 1, "total": 0}, {"done": None, "total": None}],
 )
 def test_nonsense_in_a_progress_file_is_no_progress(progress: object) -> None:
     assert Task.of(task(progress=progress)).progress is None
