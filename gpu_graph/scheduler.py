@@ -23,7 +23,10 @@ from gpu_graph.state import ACTIVE, GOOD, Record, RunState, TaskRun, TaskState
 
 @dataclass(frozen=True, slots=True)
 class RunAdded:
-    """A new run, or one replayed from its journal. `allowed`: the device ids it may use, or None."""
+    """A new run, or one replayed from its journal. `allowed`: the device ids it may use, or None.
+
+    All replayed runs must come in one call of `handle`: what the last one holds must be known before the first one starts more.
+    """
 
     run: RunState
     at: float
@@ -260,7 +263,7 @@ class Scheduler:
                 run.dependents.setdefault(need, []).append(name)
         self._runs[state.id] = run
         for name, task in state.tasks.items():
-            if task.state in ACTIVE or (task.state is TaskState.LOST and task.devices):
+            if task.state in ACTIVE or (task.state is TaskState.LOST and not task.vacated):
                 self.held[state.id, name, task.attempt] = task.devices
                 self.free -= set(task.devices)
                 if task.state in ACTIVE:
@@ -323,6 +326,7 @@ class Scheduler:
         task = run.state.tasks.get(event.task_id) if run else None
         if run and task and task.attempt == event.attempt and event.task_id in run.quarantined:
             run.quarantined.remove(event.task_id)
+            self._write(run, "vacated", event.task_id, attempt=event.attempt)
             self._release((event.run_id, event.task_id, event.attempt))
             self._close_if_ended(run)
 
@@ -395,7 +399,12 @@ class Scheduler:
         heapq.heappush(heap, (-spec.priority, run.order, run.position[name], run.state.id, name))
 
     def _release(self, key: tuple[str, str, int]) -> None:
-        self.free |= set(self.held.pop(key, ()))
+        freed = set(self.held.pop(key, ()))
+        # Two journals are not synced at one instant: after a crash in between, a device may belong to two attempts of two runs,
+        # one of which has ended. It stays with the other.
+        for devices in self.held.values():
+            freed.difference_update(devices)
+        self.free |= freed
 
     def _dispatch(self) -> None:
         """Start what fits, in queue order. A head that does not fit reserves the free devices that it could use."""

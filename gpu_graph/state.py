@@ -56,8 +56,9 @@ TRANSITIONS: dict[TaskState, dict[str, TaskState]] = {
     },
     TaskState.STARTING: {"started": TaskState.RUNNING, "stopping": TaskState.STARTING, **_ENDINGS},
     TaskState.RUNNING: {"stopping": TaskState.RUNNING, **_ENDINGS},
+    TaskState.LOST: {"vacated": TaskState.LOST},
 }
-"""All that can happen to a task. A state without a row is final."""
+"""All that can happen to a task. A state that leads to no other is final."""
 
 Record = Mapping[str, Any]
 """One journal line: {"type": …, "task": id, "at": seconds since the epoch, …}; `opened` and `server` records have no task."""
@@ -67,7 +68,8 @@ Record = Mapping[str, Any]
 class TaskRun:
     """Where one task of a run stands. attempt counts from 1 and is 0 before the first; times are seconds since the epoch.
 
-    failures: attempts that count against `retries` (one that a dying server never started does not).
+    failures: attempts that count against `retries` (one that a dying server never started does not). vacated: no process of a
+    lost attempt lives any more.
     """
 
     spec: TaskSpec
@@ -82,6 +84,7 @@ class TaskRun:
     stopping: str | None = None
     pid: int | None = None
     pid_start: int | None = None
+    vacated: bool = False
 
 
 @dataclass(slots=True)
@@ -123,6 +126,9 @@ class RunState:
             self.counts[task.state] -= 1
             self.counts[following] += 1
         task.state = following
+        if kind == "vacated":
+            task.vacated = True
+            return
         task.reason = record.get("reason")
         if kind == "starting":
             task.attempt, task.devices = record["attempt"], tuple(record["devices"])

@@ -1,7 +1,7 @@
 """The imperative shell round the pure scheduler: actions become journal lines, processes and timers; news becomes events.
 
 One instance holds every living run of the host. Order is everything here: what the scheduler wants written is on disk
-before what it wants done is done (`_flush`), so that after a crash the journal knows of every attempt that may exist. If
+before what it wants done is done (`_carry_out`), so that after a crash the journal knows of every attempt that may exist. If
 a journal cannot be written (disk full) its run waits, keeping its actions, and is tried again; other runs go on.
 """
 
@@ -136,7 +136,7 @@ class Host:
             self._submissions.discard_incoming(name)
             self._submissions.drop(run_id)
             raise GraphError(f"cannot write {new.final}: {error.strerror}; nothing was started") from None
-        self._enliven(run_id, submission, now)
+        self._carry_out(self.scheduler.handle(self._enliven(run_id, submission, now)))
         return run_id
 
     def cancel(self, run_id: str, task_ids: tuple[str, ...] | None) -> None:
@@ -163,7 +163,11 @@ class Host:
     # --- life ----------------------------------------------------------------------------------------------------------
 
     def adopt_runs(self) -> None:
-        """Take over the runs of this host's earlier servers. One that cannot be read now is kept for a later server."""
+        """Take over the runs of this host's earlier servers. One that cannot be read now is kept for a later server.
+
+        The scheduler hears of all at once, so that it gives away no device which the last of them holds.
+        """
+        added: list[RunAdded] = []
         for run_id, submission in self._submissions.read_active().items():
             workspace = Path(submission.workspace)
             folder = workspace / "logs" / run_id
@@ -174,9 +178,10 @@ class Host:
                 self._submissions.drop(run_id)
                 continue
             try:
-                self._enliven(run_id, submission, time.time())
+                added.append(self._enliven(run_id, submission, time.time()))
             except (GraphError, OSError) as error:
                 log.error("run %s cannot be adopted: %s", run_id, error)
+        self._carry_out(self.scheduler.handle(*added))
 
     def finish(self) -> None:
         """Let go of everything; tasks go on."""
@@ -233,12 +238,16 @@ class Host:
                 self._set_timer(run, action)
             else:
                 run.outbox.append(action)
-        for run in dirty.values():
-            if not run.stuck:
-                self._flush(run)
+        # All journals before all deeds: what one run starts may need what another run's journal is about to give back.
+        for run in [run for run in dirty.values() if not run.stuck and self._make_durable(run)]:
+            self._do_what_waited(run)
 
     def _flush(self, run: LiveRun) -> None:
-        """Make the run's journal durable, then do what was waiting for that. A record that nothing waits for is not synced."""
+        if self._make_durable(run):
+            self._do_what_waited(run)
+
+    def _make_durable(self, run: LiveRun) -> bool:
+        """Write the run's journal, or try again later. False: not now. A record that nothing waits for is not synced."""
         try:
             if run.outbox or run.urgent:
                 run.journal.sync()
@@ -249,8 +258,11 @@ class Host:
                 log.error("journal %s cannot be written: %s; trying again", run.journal.path, error)
             run.stuck = True
             asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._flush, run)
-            return
+            return False
         run.stuck = run.urgent = False
+        return True
+
+    def _do_what_waited(self, run: LiveRun) -> None:
         outbox, run.outbox = run.outbox, []
         for action in outbox:
             self._do(run, action)
@@ -318,8 +330,8 @@ class Host:
 
     # --- helpers -------------------------------------------------------------------------------------------------------
 
-    def _enliven(self, run_id: str, submission: Submission, now: float) -> None:
-        """Bring a run from its folder into the scheduler: the same path for new runs and adopted ones."""
+    def _enliven(self, run_id: str, submission: Submission, now: float) -> RunAdded:
+        """Bring a run to life from its folder: the same path for new runs and adopted ones. The caller tells the scheduler."""
         folder = Path(submission.workspace) / "logs" / run_id
         stored = run_folder.load_run(folder)
         owner = (machine_id(), os.getuid(), self._server_id)
@@ -342,7 +354,7 @@ class Host:
                 left = max(0.0, task.started_at + task.spec.timeout - time.time())
                 self._timers[key] = asyncio.get_running_loop().call_later(left, self._deadline, key)
         self.publisher.publish(run_id, None)
-        self._carry_out(self.scheduler.handle(RunAdded(stored.state, now, allowed)))
+        return RunAdded(stored.state, now, allowed)
 
     def _allowed(self, submission: Submission) -> frozenset[str] | None:
         """The devices that the submission restricts itself to. One that has gone since is left out: its tasks wait."""
