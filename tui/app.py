@@ -46,7 +46,7 @@ class ConsoleApp(App[int], inherit_bindings=False):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+c", "interrupt", show=False, priority=True, system=True)]
 
     def __init__(self, workspace: Path) -> None:
-        super().__init__()
+        super().__init__(ansi_color=True)
         self.theme = "ansi-dark"  # the terminal's own colours, on its own background
         self.animation_level = "none"
         self.world = World(workspace)
