@@ -16,7 +16,6 @@ import pyte
 import pytest
 
 from gpu_graph import Graph
-
 from tests.conftest import TILLER, living
 
 
