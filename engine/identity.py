@@ -61,7 +61,7 @@ def _folder_identity(folder: Path) -> str:
 def _hub_commit(name: str, revision: str | None) -> str:
     """The commit a hub id stands for: from the local cache when it is there, else asked of the hub."""
     from huggingface_hub import HfApi, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, HTTPError
+    from huggingface_hub import errors as hub
 
     places = "'demo', 'demo-base', a folder here or a model on the hub"
     try:
@@ -69,14 +69,14 @@ def _hub_commit(name: str, revision: str | None) -> str:
         if isinstance(cached, str):
             return Path(cached).parent.name  # …/snapshots/<commit>/config.json
         commit = HfApi().model_info(name, revision=revision).sha
-    except HFValidationError as error:
+    except hub.HFValidationError as error:
         raise InputError(f"There is no model {name}: it is not {places}; check the name.") from error
-    except HfHubHTTPError as error:
+    except hub.HfHubHTTPError as error:
         raise InputError(
             f"The hub has no model {name}{f' at {revision}' if revision else ''}, or it needs a login (HF_TOKEN); "
             f"a model name is {places}."
         ) from error
-    except (HTTPError, OSError) as error:
+    except (hub.HTTPError, OSError) as error:  # pyright: ignore  the transport's own error, whichever library the hub uses
         raise InputError(
             f"Model {name} is not {places.replace('a model on the hub', 'in the hub cache')}, and the hub cannot be reached "
             f"({type(error).__name__}); download it where there is a network, or give the path of a local copy."

@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 COLORS = ("#377eb8", "#ff7f00", "#4daf4a", "#984ea3", "#a65628", "#f781bf")
-QUIET = "#8a8a8a"  # controls
 _MARKERS = ("●", "▲", "■", "◆", "○", "+")
 _TERMINAL_COLORS = ("blue+", "orange", "green+", "magenta+", "red", "cyan+")
 
@@ -41,28 +47,39 @@ class CurveLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One pair of axes. `control` names a curve to draw in grey; `counts` says what the numbers rest on."""
+    """One pair of axes. `counts` says what each curve's numbers rest on, `note` what the bands are; `control_of` gives the
+    curve that a control belongs to, whose colour it takes, dashed."""
 
     title: str
     x_label: str
     y_label: str
     curves: tuple[CurveLike, ...]
-    counts: str
-    controls: frozenset[str] = frozenset()
+    counts: Mapping[str, str]
+    note: str
+    control_of: Mapping[str, str]
+
+    def color(self, curve: CurveLike) -> int:
+        """The curve's place in the colour cycle."""
+        own = [one.name for one in self.curves if one.name not in self.control_of]
+        return own.index(self.control_of.get(curve.name, curve.name))
+
+
+def heading(panel: Panel, width: int = 80) -> str:
+    """Title, axis and counts, wrapped to `width` columns."""
+    counts = "; ".join(f"{name} {count}" for name, count in panel.counts.items())
+    lines = (f"{panel.title} — {panel.y_label}", f"{counts}; {panel.note}")
+    return "\n".join(textwrap.fill(line, width) for line in lines)
 
 
 def table(panel: Panel) -> str:
-    """The panel's numbers, one row per x: mean and interval of every curve."""
+    """The panel's numbers, one row per x: mean and interval of every curve. Four curves fit 80 columns."""
     xs = sorted({point.multiplier for curve in panel.curves for point in curve.points})
     columns = [{point.multiplier: point for point in curve.points} for curve in panel.curves]
-    widths = [max(len(curve.name), 17) for curve in panel.curves]
-    lines = ["  ".join(["multiplier", *(curve.name.rjust(width) for curve, width in zip(panel.curves, widths, strict=True))])]
+    lines = ["  ".join(["  × v", *(curve.name[:16].rjust(16) for curve in panel.curves)])]
     for x in xs:
-        cells = []
-        for column, width in zip(columns, widths, strict=True):
-            at = column.get(x)
-            cells.append((f"{at.mean:.3f} [{at.low:.2f}, {at.high:.2f}]" if at else "").rjust(width))
-        lines.append("  ".join([f"{x:+10.2f}", *cells]))
+        found = (column.get(x) for column in columns)
+        cells = (f"{at.mean:.2f} [{at.low:.2f}–{at.high:.2f}]" if at else "" for at in found)
+        lines.append("  ".join([f"{x:+.2f}", *(cell.rjust(16) for cell in cells)]))
     return "\n".join(lines)
 
 
@@ -75,7 +92,7 @@ def terminal(panel: Panel, width: int = 80, height: int = 20, color: bool = True
     plt.plotsize(width, height)
     for number, curve in enumerate(panel.curves):
         xs, ys = [point.multiplier for point in curve.points], [point.mean for point in curve.points]
-        shade = "gray" if curve.name in panel.controls else _TERMINAL_COLORS[number % len(_TERMINAL_COLORS)]
+        shade = "gray" if curve.name in panel.control_of else _TERMINAL_COLORS[panel.color(curve) % len(_TERMINAL_COLORS)]
         plt.plot(xs, ys, color=shade, marker="braille")
         plt.scatter(xs, ys, color=shade, marker=_MARKERS[number % len(_MARKERS)], label=curve.name)
     plt.ylim(0, 1)
@@ -106,7 +123,7 @@ def png(panels: Sequence[Panel]) -> bytes:
         "ytick.color": "#555555",
     }
     with plt.rc_context(style):
-        figure, axes = plt.subplots(1, len(panels), figsize=(6.2 * len(panels), 4.6), squeeze=False, layout="constrained")
+        figure, axes = plt.subplots(1, len(panels), figsize=(6.4 * len(panels), 5), squeeze=False, layout="constrained")
         for panel, ax in zip(panels, axes[0], strict=True):
             _draw(panel, ax)
         buffer = io.BytesIO()
@@ -128,24 +145,30 @@ def csv_text(panels: Sequence[Panel]) -> str:
     return out.getvalue()
 
 
-def _draw(panel: Panel, ax) -> None:
-    for number, curve in enumerate(panel.curves):
-        control = curve.name in panel.controls
-        shade = QUIET if control else COLORS[number % len(COLORS)]
+def _draw(panel: Panel, ax: Axes) -> None:
+    for curve in panel.curves:
+        control = curve.name in panel.control_of
+        shade = COLORS[panel.color(curve) % len(COLORS)]
         xs = [point.multiplier for point in curve.points]
         lows, highs = [point.low for point in curve.points], [point.high for point in curve.points]
-        ax.fill_between(xs, lows, highs, color=shade, alpha=0.15, linewidth=0)
-        means = [point.mean for point in curve.points]
-        line = {"linestyle": "--", "linewidth": 1.4} if control else {"linestyle": "-", "linewidth": 2}
-        ax.plot(xs, means, color=shade, marker="o", markersize=3.5 if control else 5, label=curve.name, **line)
+        ax.fill_between(xs, lows, highs, color=shade, alpha=0.08 if control else 0.18, linewidth=0)
+        ax.plot(
+            xs,
+            [point.mean for point in curve.points],
+            color=shade,
+            marker="o",
+            alpha=0.6 if control else 1,
+            linestyle="--" if control else "-",
+            linewidth=1.3 if control else 2,
+            markersize=3 if control else 5,
+            label=f"{curve.name} ({panel.counts[curve.name]})",
+        )
     ax.axvline(0, color="#cccccc", linewidth=0.8, zorder=0)
-    ax.axhline(0.5, color="#cccccc", linewidth=0.8, zorder=0)
     ax.set_ylim(-0.03, 1.03)
-    ax.set_title(panel.title)
+    ax.set_title(panel.title, pad=20)
+    ax.annotate(panel.note, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8, color="#777777")
     ax.set_xlabel(panel.x_label)
-    below = {"xycoords": "axes fraction", "textcoords": "offset points"}
-    ax.annotate(panel.counts, (0.5, 0), (0, -46), ha="center", fontsize=8, color="#777777", **below)
     ax.set_ylabel(panel.y_label)
-    ax.grid(axis="y", color="#eeeeee", linewidth=0.8)
+    ax.grid(axis="y", color="#e8e8e8", linewidth=0.8)
     ax.set_axisbelow(True)
-    ax.legend(frameon=False, loc="best")
+    ax.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2)

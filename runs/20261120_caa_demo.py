@@ -1,4 +1,4 @@
-"""Contrastive activation addition on the embedded demo model: does a vector steer a behaviour, and only because of its direction?
+"""Contrastive activation addition on the demo model: does a vector steer a behaviour, and is it the direction that does it?
 
 For each behaviour
 
@@ -30,6 +30,7 @@ def build(
     behaviors: tuple[str, ...] = ("agree", "refuse"),
     multipliers: tuple[float, ...] = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0),
     samples: int = 2,
+    temperature: float = 0.5,
     random_vectors: int = 3,
     seed: int = 0,
 ) -> Graph:
@@ -38,11 +39,13 @@ def build(
     behaviors: of the demo data: agree, refuse, polite, happy, short
     multipliers: how many times the vector is added
     samples: answers per open question and multiplier
+    temperature: of the answers; 0 takes the likeliest token always
     random_vectors: how many control vectors of equal length
     seed: of the answers' random draws
     """
     graph = Graph("caa-demo")
-    sweep = ["--multipliers", *map(str, multipliers), "--samples", str(samples), "--seed", str(seed)]
+    sweep = ["--multipliers", *map(str, multipliers)]
+    sweep += ["--samples", str(samples), "--temperature", str(temperature), "--seed", str(seed)]
     control = ["--control", "random", "--control-seed", *map(str, range(random_vectors))]
     plots = []
     for behavior in behaviors:

@@ -34,11 +34,13 @@ def sweep_panels(settings: PlotSettings) -> tuple[Experiment, list[Panel]]:
 
 def _letters(experiment: Experiment, settings: PlotSettings, own: Sequence[Cell], random: Sequence[Cell]) -> list[Panel]:
     items = experiment.data.test.items[: settings.limit]
-    curves = [letter_curve(experiment.workspace, own, items, "vector")] if items else []
-    if items and random:
-        curves.append(letter_curve(experiment.workspace, random, items, _control_name(random)))
     title = f"{settings.behavior}: A/B letters, layer {own[0].site.layer}"
-    return _panel(title, "mean probability of the matching answer", curves, "items")
+    drawn: list[tuple[Curve, str | None]] = []
+    if items:
+        drawn = [(letter_curve(experiment.workspace, own, items, "vector"), None)]
+    if items and random:
+        drawn.append((letter_curve(experiment.workspace, random, items, _control_name("", random)), "vector"))
+    return _panel(title, "mean probability of the matching answer", drawn, "items")
 
 
 def _judged(experiment: Experiment, settings: PlotSettings, own: Sequence[Cell], random: Sequence[Cell]) -> list[Panel]:
@@ -49,30 +51,32 @@ def _judged(experiment: Experiment, settings: PlotSettings, own: Sequence[Cell],
         return []
     rubric = demo_rubric(settings.behavior)
     scores = read_scores(experiment.workspace, scorer_name(settings.judge, rubric, resolve_model(settings.judge).identity))
-    curves = []
+    drawn: list[tuple[Curve, str | None]] = []
     for group in sorted({_group(prompt.id) for prompt in prompts}):
         members = [prompt for prompt in prompts if _group(prompt.id) == group]
-        names = [(own, group or "vector"), (random, f"{group} {_control_name(random)}".strip())]
-        for cells, name in names:
-            if cells:
-                curves.append(judged_curve(experiment.workspace, cells, members, settings.samples, scores, name))
+        name = group or "vector"
+        drawn.append((judged_curve(experiment.workspace, own, members, settings.samples, scores, name), None))
+        if random:
+            control = _control_name(group, random)
+            drawn.append((judged_curve(experiment.workspace, random, members, settings.samples, scores, control), name))
     title = f"{settings.behavior}: open answers, layer {own[0].site.layer}"
-    return _panel(title, f"share judged {rubric.name}", curves, "prompts")
+    return _panel(title, f"share of answers judged {rubric.name}", drawn, "prompts")
 
 
-def _panel(title: str, y_label: str, curves: Sequence[Curve], units: str) -> list[Panel]:
-    drawn = tuple(curve for curve in curves if curve.points)
-    if not drawn:
+def _panel(title: str, y_label: str, drawn: Sequence[tuple[Curve, str | None]], units: str) -> list[Panel]:
+    """`drawn` pairs each curve with the one it is the control of."""
+    curves = tuple(curve for curve, _ in drawn if curve.points)
+    if not curves:
         return []
-    counts = "; ".join(f"{curve.name}: {_count(curve)}" for curve in drawn)
-    controls = frozenset(curve.name for curve in drawn if "random" in curve.name)
-    return [Panel(title, X_LABEL, y_label, drawn, f"95 % bootstrap band over {units} ({counts})", controls)]
+    counts = {curve.name: _count(curve, units) for curve in curves}
+    controls = {curve.name: base for curve, base in drawn if base is not None}
+    return [Panel(title, X_LABEL, y_label, curves, counts, f"bands: 95 % bootstrap over {units}", controls)]
 
 
-def _count(curve: Curve) -> str:
+def _count(curve: Curve, units: str) -> str:
     least = min(curve.points, key=lambda point: point.units)
     each = least.observations / least.units
-    return f"{least.units} × {each:g}" if each > 1 else f"{least.units}"
+    return f"{least.units} {units} × {each:g}" if each > 1 else f"{least.units} {units}"
 
 
 def _group(prompt_id: str) -> str:
@@ -80,6 +84,6 @@ def _group(prompt_id: str) -> str:
     return next((kind for kind in ("harmful", "harmless") if prompt_id.startswith(f"{kind}-")), "")
 
 
-def _control_name(cells: Sequence[Cell]) -> str:
+def _control_name(group: str, cells: Sequence[Cell]) -> str:
     seeds = len({cell.control_seed for cell in cells})
-    return f"{seeds} random vectors" if seeds > 1 else "random vector"
+    return f"random, {group}" if group else f"{seeds} random vector{'s' if seeds > 1 else ''}"

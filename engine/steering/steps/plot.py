@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 
-from engine.plots import Panel, csv_text, png, table, terminal
+from engine.plots import Panel, csv_text, heading, png, table, terminal
 from engine.steering.figures import sweep_panels
 from engine.steering.settings import PlotSettings
 from engine.store import note_artifact
@@ -31,5 +31,5 @@ def show(panel: Panel) -> None:
     """Table and curve on stdout: in colour on a terminal, plain and 80 columns wide in a pipe."""
     tty = sys.stdout.isatty()
     width = min(shutil.get_terminal_size((80, 24)).columns, 100) if tty else 80
-    print(f"\n{panel.title} — {panel.y_label}\n{panel.counts}\n\n{table(panel)}\n")
+    print(f"\n{heading(panel, width)}\n\n{table(panel)}\n")
     print(terminal(panel, width, color=tty and "NO_COLOR" not in os.environ))
