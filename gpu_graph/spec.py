@@ -54,8 +54,8 @@ class TaskSpec:
     labels: Mapping[str, Any] = field(default_factory=lambda: {})
 
     def to_json(self) -> dict[str, Any]:
-        """The fields that differ from their defaults; `from_json` is its inverse."""
-        said: dict[str, Any] = {}
+        """The id, and the fields that differ from their defaults; `from_json` is its inverse."""
+        said: dict[str, Any] = {"id": self.id}
         for name, default in _DEFAULTS.items():
             value = getattr(self, name)
             if value != default:
@@ -74,7 +74,7 @@ def _tuple(value: Any) -> Any:
 
 
 _TUPLES = {"command", "after", "env_from", "inputs", "outputs"}
-_DEFAULTS: dict[str, Any] = {f.name: getattr(TaskSpec("x"), f.name) for f in fields(TaskSpec)}
+_DEFAULTS: dict[str, Any] = {f.name: getattr(TaskSpec(""), f.name) for f in fields(TaskSpec) if f.name != "id"}
 
 
 @dataclass(frozen=True, slots=True)
