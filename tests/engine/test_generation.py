@@ -1,0 +1,133 @@
+"""Generation: a row's text is its own, whatever batch it is in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import EngineError
+from engine.families import Site
+from engine.forward import Steering
+from engine.generation import Row, generate
+from engine.sampling import Sampling, choose, row_seed, uniform
+
+SITE = Site(2)
+ARMS = [{}, {SITE: torch.linspace(-2, 2, 16)}, {SITE: torch.linspace(3, -3, 16)}]
+SAMPLING = Sampling(6, temperature=1.3, top_k=20, top_p=0.9)
+PROMPTS = [(1, 33, 22, 11, 4), (1, 4), (1, 9, 8, 7, 6, 5, 12, 4), (1, 33, 22, 11, 4)]
+
+
+def rows() -> list[Row]:
+    return [
+        Row(prompt, row_seed(0, str(number), sample, arm), arm)
+        for number, prompt in enumerate(PROMPTS)
+        for sample in range(2)
+        for arm in range(len(ARMS))
+    ]
+
+
+def texts(model, wanted, rule="completion", batch_size=64, stops=frozenset({7, 9})) -> list[tuple[int, ...]]:
+    found = dict(generate(model, wanted, SAMPLING, Steering(ARMS, rule), batch_size, stops))
+    return [found[index].ids for index in range(len(wanted))]
+
+
+@pytest.fixture(scope="module")
+def alone(parity):
+    return {rule: texts(parity, rows(), rule, batch_size=1) for rule in ("completion", "all")}
+
+
+@pytest.mark.parametrize("rule", ["completion", "all"])
+@settings(max_examples=12, deadline=None)
+@given(order=st.permutations(range(24)), batch_size=st.sampled_from([2, 3, 7, 24]))
+def test_a_row_depends_neither_on_batch_size_nor_on_order(parity, alone, rule, order, batch_size):
+    everything = rows()
+    found = texts(parity, [everything[i] for i in order], rule, batch_size)
+    assert found == [alone[rule][i] for i in order]
+
+
+def test_samples_differ_and_seeds_repeat(parity):
+    first, second = ([row_seed(seed, "p", sample, 1.0) for sample in range(6)] for seed in (0, 1))
+    draw = lambda seeds: texts(parity, [Row(PROMPTS[0], seed, 1) for seed in seeds])  # noqa: E731
+    assert len(set(draw(first))) > 1
+    assert draw(first) == draw(first)
+    assert draw(first) != draw(second)
+
+
+@pytest.mark.parametrize("seed", [{"seed": 1}, {"prompt_id": "q"}, {"sample": 1}, {"multiplier": 0.5}])
+def test_every_part_of_a_row_decides_its_draws(seed):
+    base = {"seed": 0, "prompt_id": "p", "sample": 0, "multiplier": 1.0}
+    assert row_seed(**base | seed) != row_seed(**base)
+
+
+def test_draws_are_uniform_and_independent_between_rows_and_steps():
+    seeds = np.array([row_seed(0, "p", sample, 0.0) for sample in range(2000)], dtype=np.uint64)
+    draws = np.stack([uniform(seeds, step) for step in range(8)])
+    assert ((draws >= 0) & (draws < 1)).all()
+    assert draws.mean() == pytest.approx(0.5, abs=0.01)
+    assert draws.var() == pytest.approx(1 / 12, abs=0.003)
+    assert np.abs(np.corrcoef(draws) - np.eye(8)).max() < 0.1
+
+
+def test_sampling_follows_the_distribution():
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]])).expand(20000, 4)
+    seeds = np.array([row_seed(0, "p", sample, 0.0) for sample in range(20000)], dtype=np.uint64)
+    counts = torch.bincount(choose(logits, Sampling(1), seeds, 0), minlength=4) / 20000
+    assert counts.tolist() == pytest.approx([0.5, 0.3, 0.15, 0.05], abs=0.015)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "possible"),
+    [
+        (Sampling(1, temperature=0), {0}),
+        (Sampling(1, top_k=2), {0, 1}),
+        (Sampling(1, top_p=0.5), {0}),
+        (Sampling(1, top_p=0.55), {0, 1}),  # the token that crosses the share stays in
+        (Sampling(1, temperature=4.0, top_p=0.55), {0, 1}),  # flattened first: .33 .29 .24 .14
+        (Sampling(1, temperature=4.0, top_k=3, top_p=0.8), {0, 1, 2}),  # after top-k: .38 .34 .28
+        (Sampling(1), {0, 1, 2, 3}),
+    ],
+)
+def test_temperature_then_top_k_then_top_p(sampling, possible):
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]])).expand(4000, 4)
+    seeds = np.array([row_seed(0, "p", sample, 0.0) for sample in range(4000)], dtype=np.uint64)
+    assert set(choose(logits, sampling, seeds, 3).tolist()) == possible
+
+
+def test_the_stop_token_ends_a_row_and_is_not_part_of_it(parity):
+    free = dict(generate(parity, [Row(PROMPTS[0])], Sampling(8, temperature=0), stop_ids=frozenset()))[0]
+    assert (len(free.ids), free.finish) == (8, "length")
+    stop = free.ids[3]
+    ended = dict(generate(parity, [Row(PROMPTS[0])], Sampling(8, temperature=0), stop_ids=frozenset({stop})))[0]
+    assert ended.ids == free.ids[: free.ids.index(stop)]
+    assert ended.finish == "stop"
+    assert len(ended.steered) == len(PROMPTS[0]) + len(ended.ids)
+
+
+def test_rows_that_ended_do_not_disturb_the_others(parity):
+    """Ended rows are dropped from the cache when they are most of the batch."""
+    wanted = [Row((1, 33, 22, 11, 4), row_seed(0, "p", sample, 0.0), 0) for sample in range(30)]
+    stops = frozenset(range(0, 64, 3))
+    together, single = (texts(parity, wanted, batch_size=size, stops=stops) for size in (30, 1))
+    assert together == single
+    assert len({len(text) for text in together}) > 2
+
+
+def test_a_row_longer_than_the_model_is_refused_before_anything_runs(parity):
+    with pytest.raises(EngineError, match=r"130 tokens.*128 positions.*--max-new-tokens"):
+        next(generate(parity, [Row((1,) * 100)], Sampling(30)))
+
+
+def test_an_unsteered_arm_equals_no_steering(parity):
+    plain = dict(generate(parity, [Row(PROMPTS[0], 5)], SAMPLING, stop_ids=frozenset()))[0]
+    arm = dict(generate(parity, [Row(PROMPTS[0], 5)], SAMPLING, Steering(ARMS), stop_ids=frozenset()))[0]
+    assert plain.ids == arm.ids
+
+
+def test_hooks_are_gone_after_an_error(parity):
+    steering = Steering([{SITE: torch.zeros(3)}])  # of another width
+    with pytest.raises(RuntimeError):
+        list(generate(parity, [Row(PROMPTS[0])], SAMPLING, steering))
+    assert not any(module._forward_hooks for module in parity.model.modules())
