@@ -272,3 +272,11 @@ async def test_every_screen_draws_at_every_size(bench, console, size) -> None:
         await driver.press("q", "escape", "q", "enter")
         await driver.at(TasksScreen)
         await driver.see("talker")
+
+
+async def test_what_failed_shows_its_last_line(bench, console) -> None:
+    bench.ended(bench.shell("echo ok; printf '\\033[31mCUDA out of memory\\033[0m\\n\\n'; exit 3"))
+    async with console() as driver:
+        await driver.see("F one", "exit 3")
+        await driver.press("enter")
+        await driver.see("F task", "last line  CUDA out of memory")

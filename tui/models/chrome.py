@@ -21,8 +21,8 @@ def header(path: Sequence[str], world: World, runs: Iterable[Run], now: float, w
     clock: list[Span] = [(words.clock(now), Tone.PLAIN)]
     counts = _counts(runs, now)
     right = [*_gpus(world), *counts, *clock]
-    wanted = len(_NAME) + max(cell_len(" › ".join(path)), _LEAST_PATH)
-    for shorter, needed in (([*counts, *clock], wanted), (clock, len(_NAME) + _LEAST_PATH)):
+    whole = len(_NAME) + cell_len(" › ".join(path))
+    for shorter, needed in (([*counts, *clock], whole), (clock, min(whole, len(_NAME) + _LEAST_PATH))):
         if _width(right) + needed + 3 > width:
             right = shorter
     left = _left(path, width - _width(right) - 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,7 @@ class FormField:
 
     parameter: Parameter
     text: str
+    description: str = ""
 
     @property
     def problem(self) -> str:
@@ -92,7 +94,7 @@ class FormField:
         said = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false"}
         kind = said.get(self.parameter.kind) or " or ".join(str(choice) for choice in self.parameter.choices)
         if self.parameter.many:
-            kind = f"several of {kind}" if self.parameter.choices else "texts" if kind == "text" else f"several {kind}s"
+            kind = f"several of {kind}" if self.parameter.choices else "words" if kind == "text" else f"several {kind}s"
         return kind + (", or nothing" if self.parameter.optional else "")
 
     @property
@@ -112,7 +114,17 @@ class Form:
     fields: list[FormField] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.fields = [FormField(parameter, parameter.shown(parameter.default)) for parameter in self.run_file.parameters]
+        described = _described(self.run_file)
+        self.fields = [
+            FormField(parameter, parameter.shown(parameter.default), described.get(parameter.name, ""))
+            for parameter in self.run_file.parameters
+        ]
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of what the run file says of itself."""
+        said = clean_name(self.run_file.description.strip().split("\n\n")[0])
+        return said or "This run file has no description."
 
     @property
     def problems(self) -> list[str]:
@@ -121,3 +133,11 @@ class Form:
     def values(self) -> dict[str, Any]:
         """The parameters for `build`. Raises GraphError when a field is wrong."""
         return {entry.parameter.name: entry.value() for entry in self.fields}
+
+
+def _described(run_file: RunFile) -> dict[str, str]:
+    """What `build`'s docstring says of its parameters, in lines of the form `name: words`."""
+    builds = [node for node in ast.parse(run_file.source).body if isinstance(node, ast.FunctionDef) and node.name == "build"]
+    lines = (ast.get_docstring(builds[0]) or "").split("\n") if builds else []
+    pairs = [line.strip().split(":", 1) for line in lines if ":" in line]
+    return {name.strip(): clean_name(said) for name, said in pairs}

@@ -11,8 +11,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from tui.safe_text import clean_text
+
 _BLOCK = 2**16
 _CHUNK = 2**18
+_LAST_LINES = 20
 LONGEST = 2**14
 """Bytes of one line that are read to be shown."""
 
@@ -169,6 +172,17 @@ def _cut(start: int, end: int, raw: bytes) -> LogLine:
     if b"\r" in tail.rstrip(b"\r"):
         return LogLine(start, end, tail)
     return LogLine(start, end, raw[:LONGEST], len(raw) - LONGEST)
+
+
+def last_text(path: Path) -> str:
+    """The last line of a log that says anything, as safe text; empty when there is none."""
+    log = LogFile(path)
+    log.refresh()
+    try:
+        said = [clean_text(line.raw).strip() for line in log.before(log.size, _LAST_LINES)]
+    finally:
+        log.close()
+    return next((text for text in reversed(said) if text), "")
 
 
 class LineIndex:

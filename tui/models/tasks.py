@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from tui.models import words
 from tui.models.columns import Cell, Column, Layout
-from tui.models.text import Line, Span, Tone, line, wrap
+from tui.models.text import Line, Span, Tone, clip, line, wrap
 from tui.models.tree import tree
 from tui.models.world import Task, World
 from tui.safe_text import clean_name
@@ -100,8 +100,8 @@ def state_words(task: Task) -> str:
             return said if not reason or reason == said else f"{said}: {reason}"
 
 
-def detail(task: Task | None, dependents: Sequence[str], world: World, width: int, height: int) -> list[Line]:
-    """Below the tree: the task's attempt and place, its whole reason, and its neighbours in the graph."""
+def detail(task: Task | None, dependents: Sequence[str], last_line: str, world: World, width: int, height: int) -> list[Line]:
+    """Below the tree: the task's attempt and place, its whole reason, its last line, and its neighbours in the graph."""
     if task is None or height < 1:
         return []
     facts = [f"attempt {task.attempt}"] if task.attempt else []
@@ -116,10 +116,12 @@ def detail(task: Task | None, dependents: Sequence[str], world: World, width: in
     label = task.progress.label if task.progress and task.state == "running" else ""
     said = clean_name(label) if label and not task.reason else state_words(task)
     lines = [head, *(line(" ", (text, tone)) for text in wrap(said, width - 2, 2))]
-    for title, names in (("needs", task.after), ("needed by", dependents)):
-        if names:
-            text = wrap(", ".join(map(clean_name, names)), width - 13, 1)
-            lines.append(line((f" {title:<11}", Tone.DONE), text[0] if text else ""))
+    said_of = {
+        "last line": last_line,
+        "needs": ", ".join(map(clean_name, task.after)),
+        "needed by": ", ".join(map(clean_name, dependents)),
+    }
+    lines += [line((f" {title:<11}", Tone.DONE), clip(text, width - 13)) for title, text in said_of.items() if text]
     return lines[:height]
 
 
@@ -127,7 +129,7 @@ def _state_cell(task: Task) -> list[Span]:
     tone = words.tone_of(task.state)
     if task.state == "running" and task.progress is not None and not task.reason:
         share = task.progress.share
-        return [*words.bar(share, _BAR, tone), (f" {int(min(share, 1) * 100):3} % ", Tone.PLAIN)]
+        return [*words.bar(share, _BAR, tone), (f" {int(min(share, 1) * 100):3} %", Tone.PLAIN)]
     return [(state_words(task), tone)]
 
 

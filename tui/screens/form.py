@@ -72,10 +72,10 @@ class FormScreen(ConsoleScreen[None]):
 
     def draw(self) -> None:
         about = self.query_one("#about", Painted)
-        text = self._form.run_file.description or "This run file has no description."
+        text = self._form.summary
         if not self._form.fields:
             text += " It takes no parameters."
-        about.paint([line(), *(line(f" {part}") for part in wrap(clean_name(text), max(about.size.width - 2, 1), 2))])
+        about.paint([line(), *(line(f" {part}") for part in wrap(text, max(about.size.width - 2, 1), 2))])
         for field in self.query(Field):
             field.repaint()
         self.query_one("#said", Painted).paint(self._said())
@@ -88,8 +88,14 @@ class FormScreen(ConsoleScreen[None]):
             return [line(), *(line((f" {text}", Tone.FAILED)) for text in wrap(clean_name(self._problem), width, 4))]
         problems = self._form.problems
         if problems:
-            return [line(), line((f" {len(problems)} of {len(self._form.fields)} values to mend", Tone.ATTENTION))]
-        return [line(), line(" Nothing starts yet: ", ("ctrl+r", Tone.HEADING), " shows what would run.")]
+            verdict = line((f" {len(problems)} of {len(self._form.fields)} values to mend", Tone.ATTENTION))
+        else:
+            verdict = line(" Nothing starts yet: ", ("ctrl+r", Tone.HEADING), " shows what would run.")
+        focused = next((field.entry for field in self.query(Field) if field.has_focus_within), None)
+        if focused is None or not focused.description:
+            return [line(), line(), line(), verdict]
+        about = wrap(f"{focused.parameter.name}: {focused.description}", width, 2)
+        return [line(), *(line((f" {text}", Tone.DONE)) for text in about), *[line()] * (2 - len(about)), verdict]
 
     def on_input_changed(self, event: Input.Changed) -> None:
         field = event.input.parent

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.events import Resize
 from textual.widget import Widget
 
 from tui.actions import Situation
 from tui.models import tasks
-from tui.models.text import line
+from tui.models.log_file import last_text
+from tui.models.text import Tone, line
+from tui.models.words import FAILURES
 from tui.models.world import Run, Task
 from tui.safe_text import clean_name
 from tui.screens.base import ConsoleScreen, bindings
@@ -33,11 +36,14 @@ class TasksScreen(ConsoleScreen[None]):
         self._run_id = run_id
         self._first_task = task_id
         self._tree = tasks.TaskTree()
+        self._last_lines: dict[Path, str] = {}
 
     def body(self) -> Iterable[Widget]:
         with Horizontal(id="body"):
             yield Table(tasks.COLUMNS, id="tasks", empty=_LOADING)
-            yield LogView(id="beside")
+            with Vertical(id="beside"):
+                yield Painted(id="whose")
+                yield LogView(id="log")
         yield Painted(id="detail")
 
     @property
@@ -47,6 +53,10 @@ class TasksScreen(ConsoleScreen[None]):
     @property
     def chosen(self) -> Task | None:
         return self.console.world.tasks.get(self._run_id, {}).get(self.table.key or "")
+
+    @property
+    def _log_path(self) -> Path | None:
+        return self.console.log_path(self._run_id, self.chosen)
 
     def path(self) -> list[str]:
         return [clean_name(self.run.name if self.run else self._run_id)]
@@ -66,6 +76,9 @@ class TasksScreen(ConsoleScreen[None]):
     def want(self) -> None:
         if (run := self.run) is not None:
             self.console.want_tasks(run)
+        path = self._log_path
+        if path is not None and path not in self._last_lines and self.chosen is not None and self.chosen.state in FAILURES:
+            self.console.in_background("last line", lambda: (path, last_text(path)), self._read)
 
     def draw(self) -> None:
         console, now, tree = self.console, self.console.now(), self._tree
@@ -78,10 +91,13 @@ class TasksScreen(ConsoleScreen[None]):
         task = self.chosen
         panel = self.query_one("#detail", Painted)
         dependents = tree.dependents.get(task.id, []) if task else []
-        lines = tasks.detail(task, dependents, console.world, panel.size.width, panel.size.height - 1)
+        last_line = self._last_lines.get(self._log_path or Path(), "")
+        lines = tasks.detail(task, dependents, last_line, console.world, panel.size.width, panel.size.height - 1)
         panel.paint([line(), *lines])
         if self.has_class("-wide"):
-            self.query_one(LogView).look_at(console.log_path(self._run_id, task), tasks.state_words(task) if task else "")
+            whose = f"log of {task.id}" + (f", attempt {task.attempt}" if task.attempt else "") if task else ""
+            self.query_one("#whose", Painted).paint([line((whose, Tone.DONE))])
+            self.query_one(LogView).look_at(self._log_path, tasks.state_words(task) if task else "")
 
     def on_resize(self, event: Resize) -> None:
         wide = event.size.width >= WIDE
@@ -94,6 +110,10 @@ class TasksScreen(ConsoleScreen[None]):
 
     def on_log_view_drawn(self) -> None:
         """The log beside the tree needs nothing of this screen."""
+
+    def _read(self, found: tuple[Path, str]) -> None:
+        self._last_lines[found[0]] = found[1]
+        self.repaint()
 
     def do_open(self) -> None:
         if (task := self.chosen) is not None:
