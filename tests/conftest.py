@@ -72,15 +72,15 @@ class Bench:
 
     # --- through the Python surface ---
 
-    def submit(self, graph: Graph, **options) -> str:
+    def submit(self, graph: Graph, *, workspace: Path | None = None, indices: list[int] | None = None) -> str:
         with Client.connect() as client:
-            return submit(client, describe(graph.spec(), self.work, **options))
+            return submit(client, describe(graph.spec(), workspace or self.work, gpu_indices=indices))
 
-    def shell(self, command: str, **options) -> str:
+    def shell(self, command: str | list[str], *, indices: list[int] | None = None, **options) -> str:
         """A run of one task named `task`."""
         graph = Graph("one")
         graph.shell("task", command, **options)
-        return self.submit(graph)
+        return self.submit(graph, indices=indices)
 
     def ask(self, op: str, **fields):
         with Client.connect() as client:

@@ -11,6 +11,7 @@ import time
 from gpu_graph.client import Client, server_status
 from gpu_graph.errors import ServerError
 from gpu_graph.local import GRACE_SECONDS
+from gpu_graph.process import start_ticks
 from gpu_graph.protocol import PROTOCOL
 from tui.cli.arguments import parser
 
@@ -55,6 +56,7 @@ def _stop(*, cancel: bool) -> int:
     if greeting is None:
         print("no server is running")
         return NOT_RUNNING
+    began = start_ticks(greeting["pid"])
     if greeting["protocol"] == PROTOCOL:
         with Client.connect(start=False) as client:
             left = client.request("stop", cancel=cancel)
@@ -64,7 +66,9 @@ def _stop(*, cancel: bool) -> int:
         os.kill(greeting["pid"], signal.SIGTERM)  # the one thing that servers of all versions understand
         left = {"running": 0}
     deadline = time.monotonic() + _STOP_SECONDS + (3 * GRACE_SECONDS if cancel else 0)
-    while (now := server_status()) is not None and now["pid"] == greeting["pid"]:
+    while (
+        began is not None and start_ticks(greeting["pid"]) == began
+    ):  # the process itself, which holds the lock longer than it answers
         if time.monotonic() > deadline:
             raise ServerError(f"the server (pid {greeting['pid']}) has not stopped yet; look again with: tiller server status")
         time.sleep(0.05)

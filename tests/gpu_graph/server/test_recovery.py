@@ -6,9 +6,11 @@ import os
 import random
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
+import gpu_graph
 from gpu_graph import Graph
 from gpu_graph.client import Client
 
@@ -27,6 +29,13 @@ while True:
     time.sleep(1)
 """
 """Ignores TERM, and has a grandchild in another session, whose parent has left it, which ignores TERM too."""
+
+
+def is_supervisor(pid: int) -> bool:
+    try:
+        return b"tiller-supervisor" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 @pytest.fixture
@@ -90,12 +99,11 @@ def test_an_intent_that_was_never_carried_out_is_carried_out_once_by_the_next_se
 
 
 def test_a_late_supervisor_of_a_claimed_attempt_does_nothing(bench, tmp_path):
-    from gpu_graph.local import _SCRIPT
-
+    script = Path(gpu_graph.__file__).with_name("supervisor.sh").read_text()
     base = tmp_path / "1"
     (tmp_path / "1.pid").write_text("claimed by a later server\n")
     status = os.spawnv(
-        os.P_WAIT, "/bin/sh", ["sh", "-c", _SCRIPT, "x", str(base), str(tmp_path), "touch", str(tmp_path / "ran")]
+        os.P_WAIT, "/bin/sh", ["sh", "-c", script, "x", str(base), str(tmp_path), "touch", str(tmp_path / "ran")]
     )
     assert status == 122
     assert not (tmp_path / "ran").exists()
@@ -109,7 +117,7 @@ def test_a_killed_supervisors_task_is_lost_and_its_devices_wait_for_its_last_pro
     run = bench.submit(graph)
     orphan = int(bench.file("orphan"))
     supervisor = bench.supervisor(run, "doomed")
-    shell = int(open(f"/proc/{orphan}/stat").read().rsplit(")", 1)[1].split()[1])
+    shell = int(Path(f"/proc/{orphan}/stat").read_text().rsplit(")", 1)[1].split()[1])
     os.kill(supervisor, signal.SIGKILL)
     bench.until(lambda: bench.states(run)["doomed"] == "lost", "the attempt is lost")
     assert bench.states(run) == {"doomed": "lost", "waits": "waiting", "after": "skipped"}
@@ -149,7 +157,7 @@ def test_a_timeout_that_passed_while_no_server_lived_is_enforced_by_the_next(ben
     pid = bench.supervisor(run)
     bench.until(lambda: bench.task(run)["state"] == "running", "it runs")
     bench.kill_server()
-    began = os.stat(bench.folder(run) / "task" / "1.pid").st_mtime
+    began = (bench.folder(run) / "task" / "1.pid").stat().st_mtime
     bench.until(lambda: time.time() > began + 1, "its time is over")
     assert pid in bench.processes()
     view = bench.ended(run)
@@ -236,10 +244,10 @@ def test_random_kills_of_servers_and_supervisors_lose_nothing_else_and_repeat_no
         if rng.random() < 0.85:
             bench.kill_server()
         else:
-            pids = [pid for pid in bench.task_processes() if open(f"/proc/{pid}/cmdline").read().startswith("sh\0-c\0# One")]
-            if not pids:
+            supervisors = [pid for pid in bench.task_processes() if is_supervisor(pid)]
+            if not supervisors:
                 continue
-            os.kill(rng.choice(pids), signal.SIGKILL)
+            os.kill(rng.choice(supervisors), signal.SIGKILL)
             killed_supervisors += 1
         kills += 1
         time.sleep(rng.uniform(0, 0.15))  # the moment of the next kill is part of the chaos
