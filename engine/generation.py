@@ -53,8 +53,7 @@ def generate(
 
     `use_cache=False` computes every step from the first token; it is there to be compared with.
     """
-    longest = max((len(row.prompt) for row in rows), default=0)
-    check_length(model, longest + sampling.max_new_tokens, "shorten the prompts or give a smaller --max-new-tokens")
+    check_rows(model, rows, sampling)
     stops = model.stop_ids() if stop_ids is None else stop_ids
     runner = Runner(model, steering)
     order = sorted(range(len(rows)), key=lambda index: (-len(rows[index].prompt), rows[index].prompt))
@@ -66,6 +65,12 @@ def generate(
             tokens, touched = write(runner, batch, sampling, torch.tensor(sorted(stops)))
         for index, row, written, map_ in zip(chosen, batch, tokens.tolist(), touched, strict=True):
             yield index, _completion(row, written, map_, stops)
+
+
+def check_rows(model: LoadedModel, rows: Sequence[Row], sampling: Sampling) -> None:
+    """Refuse rows that the model has too few positions for."""
+    longest = max((len(row.prompt) for row in rows), default=0)
+    check_length(model, longest + sampling.max_new_tokens, "shorten the prompts or give a smaller --max-new-tokens")
 
 
 def _write_cached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stops: Tensor) -> tuple[Tensor, Tensor]:

@@ -101,6 +101,7 @@ def load_source(
     dtype: DType | None = None,
 ) -> LoadedModel:
     """`load`, for a name that is already resolved."""
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
 
@@ -119,7 +120,7 @@ def load_source(
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
-    except (OSError, ValueError, ImportError) as error:
+    except (OSError, ValueError, ImportError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise EngineError(f"Model {source.name} ({source.location}) could not be loaded: {reason}.") from error
     except torch.OutOfMemoryError as error:

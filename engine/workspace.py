@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine.errors import EngineError
+from engine.errors import InputError
 
 _PARTS = ("runs", "logs", "artifacts")
 
@@ -43,13 +43,13 @@ def find_workspace() -> Workspace:
     if named:
         root = Path(named)
         if not root.is_dir():
-            raise EngineError(f"TILLER_WORKSPACE names {named}, which is not a folder; make it with `tiller init {named}`.")
+            raise InputError(f"TILLER_WORKSPACE names {named}, which is not a folder; make it with `tiller init {named}`.")
         return Workspace(root.resolve())
     here = Path.cwd()
     for folder in (here, *here.parents):
         if _is_workspace(folder) and folder.stat().st_uid == os.getuid():
             return Workspace(folder)
-    raise EngineError(f"{here} lies in no tiller workspace; make one with `tiller init`, or set TILLER_WORKSPACE to one.")
+    raise InputError(f"{here} lies in no tiller workspace; make one with `tiller init`, or set TILLER_WORKSPACE to one.")
 
 
 def _is_workspace(folder: Path) -> bool:

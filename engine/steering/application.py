@@ -23,6 +23,8 @@ from engine.store import Response, response_id, text_hash
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from engine.positions import PositionRule
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -41,21 +43,18 @@ def arm_of(cell: Cell, vectors: Mapping[str, Tensor]) -> Arm:
     return {cell.site: cell.multiplier * vector}
 
 
-def answers(
-    model: LoadedModel,
-    cells: Sequence[Cell],
-    steering: Steering,
-    pending: Sequence[tuple[int, Prompt, int]],
-    sampling: Sampling,
-    seed: int,
-    marker: str | None,
-    batch_size: int,
-) -> Iterator[Answer]:
-    """Write the pending answers. The steering's arms are the cells', in order."""
+Pending = Sequence[tuple[int, Prompt, int]]
+"""(cell index, prompt, sample) of the answers to write."""
+
+
+def rows_of(
+    model: LoadedModel, cells: Sequence[Cell], pending: Pending, rule: PositionRule, seed: int, marker: str | None
+) -> list[Row]:
+    """The rows to generate, one for each pending answer. Row arms are cell indices."""
     encoded = {prompt.id: encode_chat(model.tokenizer, prompt.chat) for _, prompt, _ in pending}
-    sought = marker if steering.rule == "from_marker" else None
+    sought = marker if rule == "from_marker" else None
     markers = {name: marker_position(one, sought) if sought else None for name, one in encoded.items()}
-    rows = [
+    return [
         Row(
             encoded[prompt.id].ids,
             row_seed(seed, prompt.id, sample, cells[index].multiplier),
@@ -64,6 +63,18 @@ def answers(
         )
         for index, prompt, sample in pending
     ]
+
+
+def answers(
+    model: LoadedModel,
+    cells: Sequence[Cell],
+    steering: Steering,
+    pending: Pending,
+    rows: Sequence[Row],
+    sampling: Sampling,
+    batch_size: int,
+) -> Iterator[Answer]:
+    """Write the pending answers from their rows. The steering's arms are the cells', in order."""
     for position, completion in generate(model, rows, sampling, steering, batch_size):
         index, prompt, sample = pending[position]
         response = _response(model, cells[index].key, prompt, sample, rows[position].seed, completion)

@@ -28,7 +28,10 @@ from engine.store import (
 
 if TYPE_CHECKING:
     from engine.forward import Steering
+    from engine.generation import Row
     from engine.models import LoadedModel
+    from engine.sampling import Sampling
+    from engine.steering.application import Pending
 
 _ROWS_PER_SEGMENT = 8192  # A/B rows between two segments: what a killed step computes again
 
@@ -48,16 +51,21 @@ def run(settings: ApplySettings) -> str:
     if not items and not prompts:
         return f"{what}: already there, {len(cells)} cells"
     from engine.forward import Steering  # torch, a second or more: only when there is something to compute
+    from engine.generation import check_rows
     from engine.models import load_source
-    from engine.steering.application import arm_of
+    from engine.sampling import Sampling
+    from engine.steering.application import arm_of, rows_of
 
     model = load_source(experiment.source, settings.quantize, settings.device_map, settings.dtype)
     tensors = load_tensors(experiment.vectors_path)
     steering = Steering([arm_of(cell, tensors) for cell in cells], settings.positions)
-    for cell in cells:
-        record_cell(experiment.workspace, cell.key, cell.settings, cell.inputs)
-    _measure(experiment, model, cells, steering, items, settings)
-    _write(experiment, model, cells, steering, prompts, settings)
+    sampling = Sampling(settings.max_new_tokens, settings.temperature, settings.top_k, settings.top_p)
+    rows = rows_of(model, cells, prompts, settings.positions, settings.seed, settings.marker)
+    check_rows(model, rows, sampling)  # what cannot be asked is refused before anything is written
+    if items:
+        _measure(experiment, model, cells, steering, items, settings)
+    if prompts:
+        _write(experiment, model, cells, steering, prompts, rows, sampling, settings)
     return f"{what}: {len(items)} A/B measurements, {len(prompts)} answers in {len(cells)} cells"
 
 
@@ -96,8 +104,8 @@ def _measure(
     from engine.steering.ab import measure
 
     writer = writer_name()
-    rows = sum(len(item.lead_ins) for _, item in pending)
-    with Progress(f"apply {settings.behavior}: A/B rows", rows) as progress:
+    total = sum(len(item.lead_ins) for _, item in pending)
+    with Progress(f"apply {settings.behavior}: A/B rows", total) as progress:
         for start in range(0, len(pending), _ROWS_PER_SEGMENT):
             asked = pending[start : start + _ROWS_PER_SEGMENT]
             records = measure(model, asked, steering, settings.batch_size, settings.marker, progress.advance)
@@ -106,6 +114,7 @@ def _measure(
                 by_cell.setdefault(index, []).append(record | {"multiplier": cells[index].multiplier})
             for index, rows in by_cell.items():
                 key = cells[index].key
+                record_cell(experiment.workspace, key, cells[index].settings, cells[index].inputs)
                 path = write_measurements(experiment.workspace, AB_KIND, key, writer, rows, ab_schema())
                 note_artifact(experiment.workspace, path, "measurements", key)
 
@@ -115,26 +124,29 @@ def _write(
     model: LoadedModel,
     cells: Sequence[Cell],
     steering: Steering,
-    pending: Sequence[tuple[int, Prompt, int]],
+    pending: Pending,
+    rows: Sequence[Row],
+    sampling: Sampling,
     settings: ApplySettings,
 ) -> None:
-    from engine.sampling import Sampling
     from engine.steering.application import answers
 
     workspace, writer = experiment.workspace, writer_name()
-    sampling = Sampling(settings.max_new_tokens, settings.temperature, settings.top_k, settings.top_p)
+    by_key = {cell.key: cell for cell in cells}
     maps: dict[str, list[dict[str, Any]]] = {}
     with ExitStack() as stack, Progress(f"apply {settings.behavior}: answers", len(pending)) as progress:
         segments = {cell.key: stack.enter_context(Segment(responses_folder(workspace, cell.key), writer)) for cell in cells}
-        for answer in answers(model, cells, steering, pending, sampling, settings.seed, settings.marker, settings.batch_size):
+        for answer in answers(model, cells, steering, pending, rows, sampling, settings.batch_size):
             cell = answer.response.cell
+            if cell not in maps:
+                record_cell(workspace, cell, by_key[cell].settings, by_key[cell].inputs)
             append_records(segments[cell], [answer.response])
             maps.setdefault(cell, []).append(
                 {"response_id": answer.response.id, "prompt_tokens": answer.prompt_tokens, "steered": answer.steered}
             )
             progress.advance()
-    for cell, rows in maps.items():
-        path = write_measurements(workspace, POSITIONS_KIND, cell, writer, rows, positions_schema())
+    for cell, places in maps.items():
+        path = write_measurements(workspace, POSITIONS_KIND, cell, writer, places, positions_schema())
         note_artifact(workspace, path, "measurements", cell)
     for cell, segment in segments.items():
         if segment.path is not None:

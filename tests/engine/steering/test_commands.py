@@ -1,0 +1,184 @@
+"""`tiller steer …` from the outside: what is written, what is found again, and how bad input ends."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from engine.steering.cli import STEPS, main
+
+SMALL = ["--multipliers", "-0.5", "0", "0.5", "--limit", "4", "--samples", "2"]
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch) -> Path:
+    for part in ("runs", "logs", "artifacts"):
+        (tmp_path / part).mkdir()
+    monkeypatch.setenv("TILLER_WORKSPACE", str(tmp_path))
+    for name in ("TILLER_RUN", "TILLER_TASK", "TILLER_ATTEMPT_ID"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TILLER_PROGRESS", str(tmp_path / "progress"))
+    monkeypatch.setenv("TILLER_ARTIFACTS", str(tmp_path / "made"))
+    return tmp_path
+
+
+def lines(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def files(workspace: Path) -> set[str]:
+    return {str(path.relative_to(workspace)) for path in (workspace / "artifacts").rglob("*") if path.is_file()}
+
+
+def step(capsys, *argv: str) -> str:
+    """Run one step that must succeed → its summary line."""
+    assert main(argv) == 0
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
+    return out.strip().splitlines()[-1]
+
+
+def test_the_four_steps_and_the_report(workspace, capsys, monkeypatch):
+    monkeypatch.setenv("TILLER_RUN", "20261120-100000-x-0000")
+    monkeypatch.setenv("TILLER_TASK", "t")
+    monkeypatch.setenv("TILLER_ATTEMPT", "1")
+    monkeypatch.setenv("TILLER_ATTEMPT_ID", "run/t/1")
+    assert "layer" in step(capsys, "vectors")
+    assert "12 A/B measurements, 24 answers in 3 cells" in step(capsys, "apply", *SMALL)
+    assert "24 answers judged" in step(capsys, "score", *SMALL)
+    assert step(capsys, "plot", *SMALL).endswith(".png and its numbers as .csv")
+    assert "agree" in step(capsys, "report", "--behaviors", "agree", *SMALL)
+
+    made = files(workspace)
+    assert {name.split("/")[1] for name in made} == {
+        "vectors",
+        "cells",
+        "measurements",
+        "responses",
+        "scores",
+        "plots",
+        "manifest",
+    }
+    assert all(name.endswith("/run_t_1.jsonl") for name in made if name.startswith(("artifacts/responses", "artifacts/scores")))
+    notes = lines(workspace / "made")
+    assert {note["kind"] for note in notes} == {"vectors", "measurements", "responses", "scores", "plots"}
+    assert all((workspace / note["path"]).is_file() and len(note["sha256"]) == 64 for note in notes)
+    manifest = lines(workspace / "artifacts/manifest/20261120-100000-x-0000.jsonl")
+    assert [{k: v for k, v in entry.items() if k not in ("task", "attempt")} for entry in manifest] == notes
+    progress = lines(workspace / "progress")
+    assert all(set(entry) == {"done", "total", "label"} for entry in progress)
+    assert all(entry["done"] <= entry["total"] for entry in progress)
+    (numbers,) = [name for name in made if name.endswith(".csv")]
+    table = list(csv.DictReader((workspace / numbers).open()))
+    assert {row["units"] for row in table} == {"4"}
+    assert [row["multiplier"] for row in table][:3] == ["-0.5", "0.0", "0.5"]
+
+
+def test_a_step_finds_its_work_done_and_a_larger_sweep_adds_to_it(workspace, capsys):
+    step(capsys, "vectors")
+    step(capsys, "apply", *SMALL)
+    before = files(workspace)
+    assert "already there" in step(capsys, "vectors")
+    assert "already there" in step(capsys, "apply", *SMALL)
+    assert "already there" in step(capsys, "apply", "--multipliers", "0.5", "--limit", "2", "--samples", "1")
+    assert files(workspace) == before
+    more = ["--multipliers", "-0.5", "0", "0.25", "0.5", "--limit", "4", "--samples", "2"]
+    assert "4 A/B measurements, 8 answers in 4 cells" in step(capsys, "apply", *more)
+    assert before < files(workspace)
+
+
+def test_more_samples_leave_the_earlier_texts_as_they_are(workspace, capsys):
+    step(capsys, "vectors")
+    asked = ["--questions", "open", "--multipliers", "0.5", "--limit", "3"]
+    step(capsys, "apply", *asked, "--samples", "1")
+    (first,) = (workspace / "artifacts/responses").rglob("*.jsonl")
+    kept = first.read_text()
+    assert "6 answers" in step(capsys, "apply", *asked, "--samples", "3", "--batch-size", "2")
+    assert first.read_text() == kept
+    records = [record for path in first.parent.glob("*.jsonl") for record in lines(path)]
+    assert len({record["id"] for record in records}) == len(records) == 9
+
+
+def test_random_controls_are_cells_of_their_own(workspace, capsys):
+    step(capsys, "vectors")
+    options = [*SMALL, "--questions", "ab"]
+    step(capsys, "apply", *options)
+    assert "2 random vectors" in step(capsys, "apply", *options, "--control", "random", "--control-seed", "0", "1")
+    step(capsys, "plot", *options, "--control", "random", "--control-seed", "0", "1")
+    assert len(list((workspace / "artifacts/cells").iterdir())) == 9
+
+
+BAD = {  # options, exit status, words of the one sentence
+    "unknown step": (["steer"], 2, ["no step 'steer'"]),
+    "unknown behaviour": (["vectors", "--behavior", "dance"], 2, ["'dance'", "agree"]),
+    "missing model": (["vectors", "--model", "/no/model"], 2, ["/no/model", "'demo'"]),
+    "missing data set": (["vectors", "--dataset", "/no/data"], 2, ["/no/data", "generate"]),
+    "letter pairs that do not exist": (["vectors", "--behavior", "refuse", "--reading", "letter"], 2, ["--reading prompt"]),
+    "no vectors yet": (["apply"], 1, ["no vectors", "tiller steer vectors"]),
+    "value out of range": (["apply", "--top-p", "2"], 2, ["--top-p", "less than or equal to 1"]),
+    "not a number": (["apply", "--samples", "x"], 2, ["--samples"]),
+    "unknown option": (["apply", "--smaples", "3"], 2, ["--smaples"]),
+    "nothing to plot": (["plot"], 1, ["no vectors"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_one_sentence_and_nothing_is_written(workspace, capsys, case):
+    argv, status, words = BAD[case]
+    assert main(argv) == status
+    err = capsys.readouterr().err
+    assert "Traceback" not in err
+    assert all(word in err for word in words), err
+    assert files(workspace) == set()
+
+
+AFTER_VECTORS = {
+    "layer out of range": (["apply", "--layer", "7"], 2, ["Layer 7", "layers 0 to 3"]),
+    "no layer chosen for a sublayer": (["apply", "--site", "mlp"], 2, ["--layer"]),
+    "marker without a marker": (["apply", "--positions", "from_marker"], 2, ["--marker"]),
+    "marker that does not occur": (["apply", "--positions", "from_marker", "--marker", "§§"], 2, ["'§§' does not occur"]),
+    "too long an answer": (["apply", "--max-new-tokens", "5000"], 2, ["positions", "--max-new-tokens"]),
+    "no answers to score": (["score"], 1, ["no answers", "tiller steer apply"]),
+    "nothing to plot": (["plot"], 1, ["nothing to plot"]),
+}
+
+
+def test_bad_input_after_the_vectors_writes_nothing_more(workspace, capsys):
+    step(capsys, "vectors")
+    before = files(workspace)
+    for case, (argv, status, words) in AFTER_VECTORS.items():
+        assert main(argv) == status, case
+        err = capsys.readouterr().err
+        assert "Traceback" not in err, case
+        assert all(word in err for word in words), (case, err)
+        assert files(workspace) == before, case
+
+
+def test_outside_a_workspace_is_one_sentence(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("TILLER_WORKSPACE", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert main(["vectors"]) == 2
+    assert "tiller init" in capsys.readouterr().err
+
+
+def test_help_and_finished_steps_never_import_torch(workspace, capsys):
+    step(capsys, "vectors")
+    code = (
+        "import sys; from engine.steering.cli import main; s = main(sys.argv[1:]); sys.exit(s or 3 * ('torch' in sys.modules))"
+    )
+    for argv in ([], ["--help"], *([name, "--help"] for name in STEPS), ["vectors"]):
+        done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True)
+        assert done.returncode == (0 if argv else 2), (argv, done.stderr)
+
+
+def test_settings_and_data_import_no_torch():
+    code = (
+        "import sys, engine.settings, engine.steering.settings, engine.errors, engine.data, engine.demo.data, engine.store;"
+        "sys.exit(bool({'torch', 'transformers', 'numpy', 'pyarrow'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
