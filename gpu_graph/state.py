@@ -139,7 +139,8 @@ class RunState:
             task.stopping = record["reason"]
         else:
             task.exit_code = record.get("exit_code")
-            task.ended_at = None if following is TaskState.WAITING else record["at"]
+            # Not before it started: an exit file's time is the file system's clock, which lags a little behind.
+            task.ended_at = None if following is TaskState.WAITING else max(record["at"], task.started_at or 0.0)
             if following is TaskState.WAITING:
                 task.devices = ()
                 task.failures += record.get("outcome") in {"failed", "timed_out"}

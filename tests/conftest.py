@@ -190,6 +190,26 @@ def bench(tmp_path, monkeypatch):
 
 
 @pytest.fixture
+def small_disk(bench):
+    """Mounts a tmpfs of this size on a folder; skips where that needs rights we do not have."""
+    mounted: list[Path] = []
+
+    def mount(folder: Path, size: str) -> Path:
+        if os.getuid() != 0:
+            pytest.skip("a small tmpfs needs root")
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True, check=False)
+        if done.returncode:
+            pytest.skip(f"a small tmpfs cannot be mounted here: {done.stderr.decode().strip()}")
+        mounted.append(folder)
+        return folder
+
+    yield mount
+    bench.sweep()
+    for folder in mounted:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture
 def parsed():
     """The JSON that a command printed."""
     return lambda done: json.loads(done.stdout)
