@@ -32,6 +32,8 @@ Result = TypeVar("Result")
 
 _TICK_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 2.0
+_TASKS_A_SECOND = 1000
+"""Tasks that are asked for again, at most: a long answer is asked for rarely."""
 _MESSAGE_SECONDS = 8.0
 _SETTLE_SECONDS = 0.02
 
@@ -146,7 +148,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
     def want_tasks(self, run: Run) -> None:
         """See to it that the run's tasks are known, and their reasons not older than what was heard since."""
         missing = run.id not in self.world.tasks or run.id in self.world.stale
-        if (missing or run.active) and self._due(f"tasks {run.id}", missing):
+        pause = max(_ASK_AGAIN_SECONDS, run.total / _TASKS_A_SECOND)
+        if (missing or run.active) and self._due(f"tasks {run.id}", missing, pause):
             workspace = str(run.workspace)
 
             def ask() -> Mapping[str, Any]:
@@ -235,10 +238,10 @@ class ConsoleApp(App[int], inherit_bindings=False):
         except RuntimeError:  # the loop has closed: the console is being left
             return
 
-    def _due(self, what: str, now: bool) -> bool:
+    def _due(self, what: str, now: bool, pause: float = _ASK_AGAIN_SECONDS) -> bool:
         """Whether to ask for something again: not sooner than after a while, and only when there was news or `now`."""
         heard, at = self._asked.get(what, (-1, 0.0))
-        if not self.connected or time.monotonic() - at < _ASK_AGAIN_SECONDS or (heard == self._heard and not now):
+        if not self.connected or time.monotonic() - at < pause or (heard == self._heard and not now):
             return False
         self._asked[what] = (self._heard, time.monotonic())
         return True

@@ -79,7 +79,7 @@ def preview(world: World, run: Run | None, now: float, width: int, height: int) 
     layout = tasks.Layout.fitted(tasks.PREVIEW_COLUMNS, width)
     urgent = sorted(known.values(), key=tasks.urgency)
     for task in urgent[: height - len(lines)]:
-        lines.append(layout.row(tasks.preview_cells(task, world, now)))
+        lines.append(layout.row(tasks.cells(task, "", known, world, now)))
     return lines
 
 

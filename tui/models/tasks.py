@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gpu_graph.state import GOOD
 from tui.models import words
 from tui.models.columns import Cell, Column, Layout
 from tui.models.text import Line, Span, Tone, clip, line, wrap
@@ -11,7 +12,7 @@ from tui.models.tree import tree
 from tui.models.world import Task, World
 from tui.safe_text import clean_name
 
-__all__ = ["COLUMNS", "PREVIEW_COLUMNS", "Layout", "TaskTree", "cells", "detail", "preview_cells", "state_words", "urgency"]
+__all__ = ["COLUMNS", "PREVIEW_COLUMNS", "Layout", "TaskTree", "cells", "detail", "state_words", "urgency"]
 
 COLUMNS = (
     Column("", 1, gap=1),
@@ -56,19 +57,16 @@ class TaskTree:
                 self.dependents.setdefault(need, []).append(name)
 
 
-def cells(task: Task, branch: str, world: World, now: float) -> Sequence[Cell]:
+def cells(task: Task, branch: str, known: Mapping[str, Task], world: World, now: float) -> Sequence[Cell]:
+    """One row. known: the run's tasks, to count what a waiting one needs."""
     tone = words.tone_of(task.state)
     return (
         words.task_letter(task.state),
         [(branch, Tone.DONE), (clean_name(task.id), Tone.DONE if tone is Tone.DONE else Tone.PLAIN)],
-        _state_cell(task),
+        _state_cell(task, known),
         (words.device_names(task.devices, world.devices.index_of), Tone.DONE if task.ended else Tone.PLAIN),
         _time(task, now),
     )
-
-
-def preview_cells(task: Task, world: World, now: float) -> Sequence[Cell]:
-    return cells(task, "", world, now)
 
 
 def urgency(task: Task) -> tuple[int, float]:
@@ -125,8 +123,11 @@ def detail(task: Task | None, dependents: Sequence[str], last_line: str, world: 
     return lines[:height]
 
 
-def _state_cell(task: Task) -> list[Span]:
+def _state_cell(task: Task, known: Mapping[str, Task]) -> list[Span]:
     tone = words.tone_of(task.state)
+    needs = [name for name in task.after if name in known and str(known[name].state) not in GOOD]
+    if task.state == "waiting" and needs:
+        return [(f"needs {needs[0] if len(needs) == 1 else f'{len(needs)} tasks'}", tone)]
     if task.state == "running" and task.progress is not None and not task.reason:
         share = task.progress.share
         return [*words.bar(share, _BAR, tone), (f" {int(min(share, 1) * 100):3} %", Tone.PLAIN)]

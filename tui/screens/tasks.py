@@ -84,7 +84,7 @@ class TasksScreen(ConsoleScreen[None]):
         console, now, tree = self.console, self.console.now(), self._tree
         known = console.world.tasks.get(self._run_id, {})
         tree.update(known)
-        self.table.show(tree.keys, lambda key: tasks.cells(known[key], tree.branches[key], console.world, now))
+        self.table.show(tree.keys, lambda key: tasks.cells(known[key], tree.branches[key], known, console.world, now))
         if self._first_task in known:
             self.table.go_to(self._first_task)
             self._first_task = None
