@@ -119,7 +119,7 @@ def prefill(runner: Runner, prompts: Sequence[tuple[int, ...]], rows: Rows) -> P
     if ids.shape[1]:
         positions = (valid.cumsum(1) - 1).clamp_(min=0)
         _, touched = runner.run(rows.pick(owners), ids, positions, valid, valid, cache, keep=0)
-        cache.batch_select_indices(branch.to(runner.model.device))
+        cache.batch_select_indices(branch)  # indices on the CPU serve layers on any device
     return Prefix(cache, valid[branch], touched[branch])
 
 

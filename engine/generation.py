@@ -100,7 +100,7 @@ def _write_cached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stop
             keep = (~ended).nonzero()[:, 0]
             alive, current, ended = alive[keep], current[keep], ended[keep]
             mask, rows = mask[keep], rows.pick(keep)
-            cache.batch_select_indices(keep.to(runner.model.device))
+            cache.batch_select_indices(keep)
     return record.tokens, record.touched
 
 

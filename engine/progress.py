@@ -10,8 +10,11 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from engine.atomic import writing
 
 _FILE_INTERVAL = 0.2  # seconds between records: the console redraws no faster
 _LOG_INTERVAL = 10.0  # seconds between lines of a log
@@ -60,5 +63,6 @@ def append_line(variable: str, record: dict[str, object]) -> None:
     """Append one JSON line to the file that an environment variable names; outside a task there is none."""
     path = os.environ.get(variable)
     if path:
-        with open(path, "ab", buffering=0) as file:  # noqa: PTH123  one write call, so lines of several writers never mix
+        # one write call, so lines of several writers never mix
+        with writing(Path(path)), Path(path).open("ab", buffering=0) as file:
             file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")

@@ -38,35 +38,39 @@ def build(
     model: 'demo', 'demo-base', a model folder or a hub id
     behaviors: of the demo data: agree, refuse, polite, happy, short
     multipliers: how many times the vector is added
-    samples: answers per open question and multiplier
+    samples: answers per open question and multiplier (of each random vector: one)
     temperature: of the answers; 0 takes the likeliest token always
     random_vectors: how many control vectors of equal length
     seed: of the answers' random draws
     """
     graph = Graph("caa-demo")
-    sweep = ["--multipliers", *map(str, multipliers)]
-    sweep += ["--samples", str(samples), "--temperature", str(temperature), "--seed", str(seed)]
-    control = ["--control", "random", "--control-seed", *map(str, range(random_vectors))]
+    sweep = ["--multipliers", *map(str, multipliers), "--temperature", str(temperature), "--seed", str(seed)]
+    repeats = ["--samples", str(samples)]
+    control = ["--control", "random", "--control-seed", *map(str, range(random_vectors))] if random_vectors else []
     plots = []
     for behavior in behaviors:
         what = ["--model", model, "--behavior", behavior]
         labels = {"behavior": behavior}
         vectors = graph.shell(f"vectors_{behavior}", ["tiller", "steer", "vectors", *what], labels=labels)
-        apply = graph.shell(f"apply_{behavior}", ["tiller", "steer", "apply", *what, *sweep], after=[vectors], labels=labels)
-        random = graph.shell(
-            f"random_{behavior}", ["tiller", "steer", "apply", *what, *sweep, *control], after=[vectors], labels=labels
-        )
+        answers = [
+            graph.shell(
+                f"apply_{behavior}", ["tiller", "steer", "apply", *what, *sweep, *repeats], after=[vectors], labels=labels
+            )
+        ]
+        if random_vectors:
+            random = ["tiller", "steer", "apply", *what, *sweep, *control, "--samples", "1"]
+            answers.append(graph.shell(f"random_{behavior}", random, after=[vectors], labels=labels))
         score = graph.shell(
             f"score_{behavior}",
-            ["tiller", "steer", "score", *what, *sweep, *control],
-            after=[apply, random],
+            ["tiller", "steer", "score", *what, *sweep, *control, *repeats],
+            after=answers,
             gpus=0,
             labels=labels,
         )
         plots.append(
             graph.shell(
                 f"plot_{behavior}",
-                ["tiller", "steer", "plot", *what, *sweep, *control],
+                ["tiller", "steer", "plot", *what, *sweep, *control, *repeats],
                 after=[score],
                 gpus=0,
                 labels=labels,
@@ -75,7 +79,7 @@ def build(
     behaviors_option = ["--behaviors", *behaviors]
     graph.shell(
         "report",
-        ["tiller", "steer", "report", "--model", model, *behaviors_option, *sweep, *control],
+        ["tiller", "steer", "report", "--model", model, *behaviors_option, *sweep, *control, *repeats],
         after=plots,
         gpus=0,
     )

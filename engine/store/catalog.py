@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from engine.atomic import write_whole, writing
 from engine.progress import append_line
 from engine.settings import SCHEMA, StepSettings
-from engine.store.atomic import write_whole, writing
 from engine.workspace import Workspace
 
 

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.atomic import write_whole
 from engine.errors import EngineError
-from engine.store.atomic import write_whole
 from engine.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from engine.atomic import writing
 from engine.errors import EngineError
 from engine.progress import notice
-from engine.store.atomic import writing
 
 
 def writer_name() -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.atomic import write_whole
 from engine.errors import EngineError
-from engine.store.atomic import write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.atomic import write_whole
 from engine.errors import EngineError
 from engine.store import (
     Response,
@@ -30,7 +31,6 @@ from engine.store import (
     write_measurements,
     writer_name,
 )
-from engine.store.atomic import write_whole
 from engine.workspace import Workspace, find_workspace
 
 CELL = "c" * 16

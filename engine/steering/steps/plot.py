@@ -6,11 +6,11 @@ import os
 import shutil
 import sys
 
+from engine.atomic import write_whole
 from engine.plots import Panel, csv_text, heading, png, table, terminal
 from engine.steering.figures import sweep_panels
 from engine.steering.settings import PlotSettings
 from engine.store import note_artifact
-from engine.store.atomic import write_whole
 
 
 def run(settings: PlotSettings) -> str:

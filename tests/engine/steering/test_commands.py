@@ -6,6 +6,7 @@ import csv
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -182,3 +183,62 @@ def test_settings_and_data_import_no_torch():
         "sys.exit(bool({'torch', 'transformers', 'numpy', 'pyarrow'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.fixture
+def small_disk(workspace):
+    """The workspace's artifacts on a file system of 96 KiB → a function that makes it larger."""
+    artifacts = workspace / "artifacts"
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", str(artifacts)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
+    yield lambda: subprocess.run(["mount", "-o", "remount,size=20m", str(artifacts)], check=True)
+    subprocess.run(["umount", str(artifacts)], check=True)
+
+
+def test_a_full_disk_ends_a_step_in_one_sentence_and_it_goes_on_when_there_is_room(workspace, small_disk, capsys):
+    step(capsys, "vectors")
+    assert main(["apply", *SMALL[:4], "--samples", "40"]) == 1
+    err = capsys.readouterr().err
+    assert "the disk is full: free some space" in err
+    assert "Traceback" not in err
+    for path in (workspace / "artifacts").rglob("*.*"):
+        assert path.suffix in (".safetensors", ".json", ".jsonl", ".parquet")
+        assert path.suffix != ".jsonl" or path.read_bytes().endswith(b"}\n")
+    small_disk()
+    step(capsys, "apply", *SMALL[:4], "--samples", "40")
+    assert "already there" in step(capsys, "apply", *SMALL[:4], "--samples", "40")
+
+
+def texts(workspace: Path) -> dict[str, list[str]]:
+    """Every response id with the texts written for it."""
+    found: dict[str, list[str]] = {}
+    for path in (workspace / "artifacts/responses").rglob("*.jsonl"):
+        for line in path.read_text().splitlines(keepends=True):
+            if line.endswith("\n"):
+                found.setdefault(json.loads(line)["id"], []).append(json.loads(line)["text"])
+    return found
+
+
+def test_kill_9_and_resume_end_as_an_undisturbed_run(workspace, tmp_path_factory, capsys, monkeypatch):
+    step(capsys, "vectors")
+    options = ["apply", "--questions", "open", "--multipliers", "0", "0.5", "--samples", "6", "--batch-size", "16"]
+    code = "import sys; from engine.steering.cli import main; sys.exit(main(sys.argv[1:]))"
+    process = subprocess.Popen([sys.executable, "-c", code, *options], stderr=subprocess.DEVNULL)
+    while process.poll() is None and len(texts(workspace)) < 40:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    killed = len(texts(workspace))
+    assert 0 < killed < 480
+    assert "480" not in step(capsys, *options)
+    resumed = texts(workspace)
+    assert len(resumed) == 480
+    assert all(len(written) == 1 for written in resumed.values())
+
+    undisturbed = tmp_path_factory.mktemp("undisturbed")
+    (undisturbed / "tiller.toml").touch()
+    monkeypatch.setenv("TILLER_WORKSPACE", str(undisturbed))
+    step(capsys, "vectors")
+    step(capsys, *options[:-2])  # another batch size, too
+    assert texts(undisturbed) == resumed
