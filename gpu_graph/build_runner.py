@@ -22,9 +22,6 @@ from gpu_graph.files import write_whole
 from gpu_graph.graph import Graph
 from gpu_graph.spec import GraphSpec
 
-BUILDING = "TILLER_BUILDING"
-"""Set in the environment of this process, so that a run file that calls `run(...)` itself can be told how it is started."""
-
 _SPARE_SECONDS = 10.0
 
 

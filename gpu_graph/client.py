@@ -11,13 +11,12 @@ import fcntl
 import json
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from gpu_graph import protocol
 from gpu_graph.errors import GraphError, ServerError
@@ -25,7 +24,11 @@ from gpu_graph.paths import socket_path, state_dir
 from gpu_graph.process import ATTEMPT_VARIABLE
 from gpu_graph.version import VERSION
 
+if TYPE_CHECKING:
+    from subprocess import Popen
+
 _START_SECONDS = 20.0
+_LOOK_AGAIN_SECONDS = 0.02
 
 
 class Client:
@@ -45,12 +48,20 @@ class Client:
     def connect(cls, *, start: bool = True) -> Self:
         """Reach this user's server. start: begin one when there is none. Raises ServerError when that fails."""
         state = state_dir()
-        connection = _try_connect(socket_path(state))
-        if connection is None and start:
-            connection = _start_server(state)
-        if connection is None:
-            raise ServerError("no server is running; start one with: tiller server start")
-        client = cls(connection)
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            connection = _try_connect(socket_path(state))
+            if connection is None and start:
+                connection = _start_server(state)
+            if connection is None:
+                raise ServerError("no server is running; start one with: tiller server start")
+            try:
+                client = cls(connection)
+                break
+            except ServerError:  # it took the call in the moment in which it ended; the next one will answer
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_LOOK_AGAIN_SECONDS)
         if client.greeting.get("protocol") != protocol.PROTOCOL:
             client.close()
             raise ServerError(
@@ -157,11 +168,13 @@ def _start_server(state: Path) -> socket.socket:
             elif ended is not None:
                 said = json.loads(problem.read_text())["error"] if problem.exists() else f"see {state / 'server.log'}"
                 raise ServerError(f"the server could not start: {said}")
-            time.sleep(0.02)
+            time.sleep(_LOOK_AGAIN_SECONDS)
     raise ServerError(f"the server did not answer within {_START_SECONDS:g} s; see {state / 'server.log'}")
 
 
-def _spawn_server(state: Path) -> subprocess.Popen[bytes]:
+def _spawn_server(state: Path) -> Popen[bytes]:
+    import subprocess  # slow to load, and most commands find the server running
+
     # A client may itself run in a task. The server must not look like a process of that task, or it would end with it.
     environment = {name: value for name, value in os.environ.items() if name != ATTEMPT_VARIABLE}
     with (state / "server.log").open("ab") as log:

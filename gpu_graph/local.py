@@ -17,11 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gpu_graph.process import attempt_processes, parse_stat, signal_process, start_ticks
+from gpu_graph.process import GRACE_SECONDS, attempt_processes, parse_stat, signal_process, start_ticks
 from gpu_graph.scheduler import AttemptEnded, AttemptNeverStarted, AttemptStarted, AttemptVacated, Event
-
-GRACE_SECONDS = 10.0
-"""Between TERM and KILL."""
 
 COULD_NOT_START = 126
 """The exit code of an attempt whose command could not be run at all, as shells have it."""

@@ -16,6 +16,9 @@ from pathlib import Path
 
 ATTEMPT_VARIABLE = "TILLER_ATTEMPT_ID"
 
+GRACE_SECONDS = 10.0
+"""Between TERM and KILL."""
+
 
 @cache
 def machine_id() -> str:

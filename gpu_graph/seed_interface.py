@@ -12,13 +12,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from gpu_graph.build_runner import BUILDING
-from gpu_graph.client import Client
 from gpu_graph.errors import GraphError, GraphFailed
-from gpu_graph.follow import follow, summary_lines
 from gpu_graph.graph import Graph
-from gpu_graph.submit import describe, submit
-from gpu_graph.workspace import find_workspace
+
+BUILDING = "TILLER_BUILDING"
+"""Set where a run file is only built, so that one which calls `run(...)` itself can be told how it is started."""
 
 
 def run(gpus: Sequence[int], commands: Mapping[str, str], dependencies: Mapping[str, Iterable[str]]) -> None:
@@ -30,6 +28,12 @@ def run(gpus: Sequence[int], commands: Mapping[str, str], dependencies: Mapping[
     """
     if os.environ.get(BUILDING):
         raise GraphError(f"this run file calls run(…) itself; start it with: python {sys.argv[1] if sys.argv[1:] else 'FILE'}")
+    # Here, since `import gpu_graph` is in every run file and behind every quick command, and few of them call this.
+    from gpu_graph.client import Client
+    from gpu_graph.follow import follow, summary_lines
+    from gpu_graph.submit import describe, submit
+    from gpu_graph.workspace import find_workspace
+
     workspace = find_workspace(Path.cwd())
     graph = Graph(re.sub(r"[^A-Za-z0-9_.=+-]", "_", Path(sys.argv[0]).stem).lstrip(".=+-")[:100] or "run")
     for job, command in commands.items():

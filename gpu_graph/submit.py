@@ -15,11 +15,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gpu_graph.build_runner import BUILDING
 from gpu_graph.client import Client
 from gpu_graph.errors import GraphError
 from gpu_graph.paths import state_dir
 from gpu_graph.run_file import RunFile, read_run_file
+from gpu_graph.seed_interface import BUILDING
 from gpu_graph.spec import GraphSpec
 from gpu_graph.submission import Submission, write_submission
 

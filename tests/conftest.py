@@ -35,6 +35,7 @@ class Bench:
     """A private workspace (the current directory) and state folder. Its server starts with the first need of one."""
 
     until = staticmethod(until)
+    tiller_path = TILLER
 
     def __init__(self, root: Path) -> None:
         self.work = root / "ws"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_graph.client import Client
-from gpu_graph.local import GRACE_SECONDS
+from gpu_graph.process import GRACE_SECONDS
 from tui.cli.arguments import RUN_HELP, parser, workspace_of
 
 

@@ -10,8 +10,7 @@ import time
 
 from gpu_graph.client import Client, server_status
 from gpu_graph.errors import ServerError
-from gpu_graph.local import GRACE_SECONDS
-from gpu_graph.process import start_ticks
+from gpu_graph.process import GRACE_SECONDS, start_ticks
 from gpu_graph.protocol import PROTOCOL
 from tui.cli.arguments import parser
 
