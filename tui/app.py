@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeVar
 from textual.app import App
 from textual.binding import Binding, BindingType
 
-from gpu_graph.errors import GraphError
+from gpu_graph.errors import GraphError, ServerError
 from tui.actions import Situation
 from tui.link import Link
 from tui.models.text import Tone
@@ -155,7 +155,13 @@ class ConsoleApp(App[int], inherit_bindings=False):
             def ask() -> Mapping[str, Any]:
                 return self.link.request("status", workspace=workspace, run=run.id)
 
-            self.in_background("tasks", ask, lambda said: self._told({"kind": "status", "seq": said["seq"], "run": said}))
+            def failed(error: GraphError) -> None:
+                if not isinstance(error, ServerError):  # the run was removed
+                    self.world.forget(run.id)
+
+            self.in_background(
+                "tasks", ask, lambda said: self._told({"kind": "status", "seq": said["seq"], "run": said}), failed
+            )
 
     def want_devices(self, *, readings: bool) -> None:
         """See to it that holders are known, and with `readings` that meters move."""
@@ -185,6 +191,8 @@ class ConsoleApp(App[int], inherit_bindings=False):
                 self._from_thread(self._finished, purpose, failed, error)
             except OSError as error:
                 self._from_thread(self._finished, purpose, failed, GraphError(f"{purpose}: {error}"))
+            except Exception as error:  # noqa: BLE001  # a fault of ours: it must end the app with its traceback, not a thread
+                self._from_thread(self._broken, error)
             else:
                 self._from_thread(self._finished, purpose, then, result)
 
@@ -227,6 +235,9 @@ class ConsoleApp(App[int], inherit_bindings=False):
     def _finished(self, purpose: str, then: Callable[[Any], object], result: Any) -> None:
         self._busy.discard(purpose)
         then(result)
+
+    def _broken(self, error: Exception) -> None:
+        raise error
 
     def _wake(self) -> None:
         self._from_thread(self.tick)

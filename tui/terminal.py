@@ -17,14 +17,17 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
+from tui.safe_text import clean_for_terminal
+
 _RESTORE = b"\x1b[<u\x1b[?2004l\x1b[?1000;1002;1003;1006l\x1b[?1049l\x1b[?25h\x1b[0m"
 _PATIENCE = 1.5
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_MOST_KEPT = 2**16
 
 
 @contextlib.contextmanager
 def leaving_on_signals(leave: Callable[[int], None]) -> Iterator[None]:
-    """SIGTERM and SIGHUP call `leave(exit code)`; when the process has not ended soon after, it is ended."""
+    """SIGTERM, SIGHUP and SIGINT call `leave(exit code)`; when the process has not ended soon after, it is ended."""
     attributes = _attributes()
 
     def handle(number: int, _frame: FrameType | None) -> None:
@@ -58,9 +61,9 @@ def only_the_app_draws() -> Iterator[None]:
             sys.__stderr__ = before  # type: ignore[misc]
             os.dup2(terminal, 2)
             os.close(terminal)
-            kept.seek(0)
+            kept.seek(max(os.fstat(kept.fileno()).st_size - _MOST_KEPT, 0))
             with contextlib.suppress(OSError):  # the terminal may be gone
-                sys.stderr.write(kept.read().decode(errors="replace"))
+                sys.stderr.write(clean_for_terminal(kept.read()))
                 sys.stderr.flush()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import asynccontextmanager
@@ -280,3 +281,22 @@ async def test_what_failed_shows_its_last_line(bench, console) -> None:
         await driver.see("F one", "exit 3")
         await driver.press("enter")
         await driver.see("F task", "last line  CUDA out of memory")
+
+
+async def test_a_server_that_cannot_start_says_why(bench, console, monkeypatch) -> None:
+    monkeypatch.setenv("TILLER_FAKE_GPUS", "many")
+    async with console() as driver:
+        await driver.see("no server since", "TILLER_FAKE_GPUS='many'", "S tries again")
+        monkeypatch.setenv("TILLER_FAKE_GPUS", "2")
+        await driver.press("S")
+        await driver.see("No runs here yet", "GPUs 0/2 busy")
+
+
+async def test_a_run_that_was_removed_leaves_the_list(bench, console) -> None:
+    gone, kept = bench.shell("true"), bench.shell("true")
+    bench.ended(gone), bench.ended(kept)
+    async with console() as driver:
+        await driver.see("1 of 2")
+        shutil.rmtree(bench.folder(gone))
+        await driver.press("down", "enter")
+        await driver.until(lambda: gone not in driver.app.world.runs)

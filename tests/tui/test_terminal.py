@@ -199,3 +199,31 @@ def test_it_leaves_at_once_while_the_server_does_not_answer(bench, sleeper) -> N
             assert terminal.ended(5) == 0
         finally:
             os.kill(server, signal.SIGCONT)
+
+
+def test_what_a_run_file_prints_does_not_land_on_the_screen(bench) -> None:
+    bench.run_file(
+        "noisy",
+        """
+        import sys
+        def build():
+            print("noise on stdout")
+            print("noise on \\033[2Jstderr", file=sys.stderr)
+            g = Graph("noisy")
+            g.shell("quiet_task", "true")
+            return g
+        """,
+    )
+    with Terminal(bench.work) as terminal:
+        terminal.see("No runs here yet")
+        terminal.press("a")
+        terminal.see("noisy.py")
+        terminal.press("\r\x12")
+        terminal.see("PLAN", "quiet_task")
+        assert b"noise" not in terminal.sent
+        terminal.press("q\x1b")
+        terminal.see("choose a run file")
+        terminal.press("1q")
+        assert terminal.ended(5) == 0
+        after = terminal.sent.split(b"\x1b[?1049l")[1]
+        assert b"noise on stderr" in after

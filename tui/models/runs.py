@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
 from tui.models import tasks, words
 from tui.models.columns import Cell, Column
-from tui.models.text import Line, Span, Tone, line
+from tui.models.text import Line, Span, Tone, line, wrap
 from tui.models.world import Run, World
 from tui.safe_text import clean_name
 
@@ -31,6 +32,12 @@ EMPTY = (
     line("   ", ("a", Tone.HEADING), " launches one from a run file in runs/, ", ("?", Tone.HEADING), " lists the keys."),
 )
 LOADING = (line(), line(("   Asking the server …", Tone.DONE)))
+
+
+def without_server(problem: str, width: int) -> list[Line]:
+    """Instead of the list, when there is none because no server could be reached: why, and the next key."""
+    said = [line("   ", (text, Tone.ATTENTION)) for text in wrap(problem, width - 6, 6)]
+    return [line(), *said, line(), line("   ", ("S", Tone.HEADING), " tries again to start a server.")]
 
 
 def order(world: World) -> list[str]:
@@ -77,8 +84,7 @@ def preview(world: World, run: Run | None, now: float, width: int, height: int) 
     if known is None:
         return [*lines, line((" …", Tone.DONE))]
     layout = tasks.Layout.fitted(tasks.PREVIEW_COLUMNS, width)
-    urgent = sorted(known.values(), key=tasks.urgency)
-    for task in urgent[: height - len(lines)]:
+    for task in heapq.nsmallest(height - len(lines), known.values(), key=tasks.urgency):
         lines.append(layout.row(tasks.cells(task, "", known, world, now)))
     return lines
 

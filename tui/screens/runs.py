@@ -46,7 +46,12 @@ class RunsScreen(ConsoleScreen[None]):
         world, now, table = self.console.world, self.console.now(), self.table
         keys = runs.order(world)
         self._share_height(len(keys))
-        table.empty = runs.EMPTY if world.loaded else runs.LOADING
+        if world.loaded:
+            table.empty = runs.EMPTY
+        elif self.console.lost_at is not None:
+            table.empty = runs.without_server(self.console.problem, table.size.width)
+        else:
+            table.empty = runs.LOADING
         table.show(keys, lambda key: runs.cells(world.runs[key], now))
         preview = self.query_one("#preview", Painted)
         lines = runs.preview(world, self.selected, now, preview.size.width, preview.size.height - 1)
@@ -55,7 +60,7 @@ class RunsScreen(ConsoleScreen[None]):
     def _share_height(self, rows: int) -> None:
         """The list takes what it needs and leaves the preview its least; the preview gets the rest."""
         body = self.console.size.height - 3
-        wanted = min(max(rows, 4) + 1, max(body - _LEAST_PREVIEW, body // 2))
+        wanted = min(max(rows, 4) + 1, max(body - _LEAST_PREVIEW, body // 2)) if rows else body
         if self.table.styles.height is None or self.table.styles.height.value != wanted:
             self.table.styles.height = wanted
             self.query_one("#preview").styles.height = max(body - wanted, 0)

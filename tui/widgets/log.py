@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -102,7 +103,8 @@ class LogView(Painted):
 
     def _tell(self, turn: int, shown: Shown) -> None:
         """Called in the reader's thread; posting a message is the one thing that a thread may do."""
-        self.post_message(self.Read(turn, shown))
+        with contextlib.suppress(RuntimeError):  # the console is being left
+            self.post_message(self.Read(turn, shown))
 
     def _stop(self) -> None:
         if self._reader is not None:
