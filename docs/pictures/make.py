@@ -70,12 +70,13 @@ async def take(work: Path) -> None:
         await pilot.press("enter")
         await until(lambda: "apply_agree" in app.world.tasks.get(run, {}))
         await choose(pilot, "apply_agree")
-        await until(lambda: sum(half_done(task) for task in app.world.tasks[run].values()) >= 2)
+        await until(lambda: sum(half_done(task) for task in app.world.tasks[run].values()) >= 3)
         await picture(pilot, "console.png")
         await until(lambda: not app.world.runs[run].active)
         await pilot.resize_terminal(90, 40)
         await choose(pilot, "plot_agree")
         await pilot.press("enter")
+        await pilot.pause(2.0)
         await picture(pilot, "log.png")
 
 
@@ -87,12 +88,11 @@ async def choose(pilot: Pilot[int], task: str) -> None:
     """Put the cursor on a task."""
     table = pilot.app.screen.table  # type: ignore[attr-defined]
     table.go_to(task)
-    await pilot.pause(1.5)
+    await pilot.pause(2.0)
 
 
 async def picture(pilot: Pilot[int], name: str) -> None:
     """What is on the screen as PNG."""
-    await pilot.pause(1.5)
     drawn = pilot.app.export_screenshot(title="tiller")
     drawn = drawn.replace("Fira Code", "DejaVu Sans Mono").replace("font-size: 20px", f"font-size: {CELL / 0.602:g}px")
     drawn = re.sub(r'(<text [^>]*?)x="([\d.]+)"([^>]*?) textLength="[\d.]+"([^>]*)>([^<]*)</text>', in_cells, drawn)

@@ -300,3 +300,27 @@ async def test_a_run_that_was_removed_leaves_the_list(bench, console) -> None:
         shutil.rmtree(bench.folder(gone))
         await driver.press("down", "enter")
         await driver.until(lambda: gone not in driver.app.world.runs)
+
+
+async def test_ctrl_c_explains_itself_and_leaves_when_pressed_twice(bench, console) -> None:
+    run = bench.submit(two_tasks())
+    async with console() as driver:
+        await driver.see("R talk")
+        await driver.press("ctrl+c")
+        await driver.see("q leaves, and so does ctrl+c twice")
+        assert driver.app.return_value is None
+        await driver.press("ctrl+c", "ctrl+c")
+        await driver.until(lambda: driver.app.return_value == 0)
+    assert bench.status(run)["state"] == "running"
+
+
+async def test_long_lines_are_read_by_moving_sideways(bench, console) -> None:
+    bench.ended(bench.shell("printf '%0100d' 7; echo ' the end'"))
+    async with console() as driver:
+        await driver.see("D one")
+        await driver.press("enter", "enter")
+        await driver.see("…", "0000000")
+        await driver.press("l", "l")
+        await driver.see("7 the end", "from column 41")
+        await driver.press("h", "h")
+        await driver.see("…")

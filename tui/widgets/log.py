@@ -116,7 +116,7 @@ class LogView(Painted):
             self.paint([Line(tuple(_from(_spans(shown), self._shift))) for shown in self.shown.lines])
         elif self._path is not None or self._instead:
             said = "No output yet." if self._path is not None else "Not started."
-            self.paint([line((f" {said}", Tone.DONE)), line((f" {self._instead}", Tone.DONE))])
+            self.paint([line((said, Tone.DONE)), line((self._instead, Tone.DONE))])
         else:
             self.paint([])
 

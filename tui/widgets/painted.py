@@ -51,7 +51,8 @@ class Painted(Widget):
     @property
     def text(self) -> str:
         """What it shows, without its tones."""
-        return "\n".join(painted.text for painted in self._painted)
+        width, height = self.size
+        return "\n".join("".join(text for text, _ in fit_spans(line.spans, width)) for line in self._painted[:height])
 
     def paint(self, lines: Sequence[Line]) -> None:
         """Show these lines from the top."""
