@@ -44,9 +44,9 @@ class Displacement:
         """Give every row of the coming batches its arm. arms: [batch] indices."""
         self._rows = {site: table[arms.to(table.device)][:, None] for site, table in self._tables.items()}
 
-    def aim(self, mask: Tensor | None) -> None:
-        """Choose the positions of the next forward pass. mask: [batch, seq] bool, or None for no position at all."""
-        self._mask = mask[:, :, None] if mask is not None and bool(mask.any()) else None
+    def aim(self, mask: Tensor) -> None:
+        """Choose the positions of the next forward pass. mask: [batch, seq] bool, on the CPU."""
+        self._mask = mask[:, :, None] if bool(mask.any()) else None
 
     def _edit(self, site: Site) -> Edit:
         def add(h: Tensor) -> Tensor | None:

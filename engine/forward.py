@@ -110,15 +110,17 @@ def prefill(runner: Runner, prompts: Sequence[tuple[int, ...]], rows: Rows) -> P
         (prompt[:-1], () if by_prompt else (int(arm), int(first)))
         for prompt, arm, first in zip(prompts, rows.arms, rows.firsts, strict=True)
     ]
-    distinct = {head: number for number, head in enumerate(dict.fromkeys(heads))}
-    branch = torch.tensor([distinct[head] for head in heads])
-    owners = torch.tensor([heads.index(head) for head in distinct])  # a row of each distinct head, for its arm
+    owners: dict[object, int] = {}  # a row of each distinct head, for its arm
+    for row, head in enumerate(heads):
+        owners.setdefault(head, row)
+    numbers = {head: number for number, head in enumerate(owners)}
+    branch = torch.tensor([numbers[head] for head in heads])
     cache = DynamicCache(config=runner.model.model.config)
-    ids, valid = pad([head for head, _ in distinct], "left")
+    ids, valid = pad([prompts[row][:-1] for row in owners.values()], "left")
     touched = torch.zeros_like(valid)
     if ids.shape[1]:
         positions = (valid.cumsum(1) - 1).clamp_(min=0)
-        _, touched = runner.run(rows.pick(owners), ids, positions, valid, valid, cache, keep=0)
+        _, touched = runner.run(rows.pick(torch.tensor(list(owners.values()))), ids, positions, valid, valid, cache, keep=0)
         cache.batch_select_indices(branch)  # indices on the CPU serve layers on any device
     return Prefix(cache, valid[branch], touched[branch])
 

@@ -43,6 +43,9 @@ def main(argv: Sequence[str]) -> int:
     except EngineError as error:
         print(f"tiller steer {name}: {error}", file=sys.stderr)
         return 2 if isinstance(error, InputError) else 1
+    except KeyboardInterrupt:
+        print(f"tiller steer {name}: stopped; the same command goes on from what is already written", file=sys.stderr)
+        return 130
     except SystemExit as stop:  # tyro's way to end after --help (0) and after options it cannot read (2)
         return int(stop.code or 0)
     print(summary)
