@@ -17,8 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gpu_graph.events import AttemptEnded, AttemptNeverStarted, AttemptStarted, AttemptVacated, Event
 from gpu_graph.process import GRACE_SECONDS, attempt_processes, parse_stat, signal_process, start_ticks
-from gpu_graph.scheduler import AttemptEnded, AttemptNeverStarted, AttemptStarted, AttemptVacated, Event
 
 COULD_NOT_START = 126
 """The exit code of an attempt whose command could not be run at all, as shells have it."""
@@ -112,14 +112,15 @@ class LocalExecutor:
                 await asyncio.sleep(_AGAIN_SECONDS)
         watched.adopting = False
         key = watched.attempt.key
-        if line == _CLAIM:
+        if line == _CLAIM and same_boot:
             del self._watched[key]
             self._report(AttemptNeverStarted(*key, time.time()))
             return
+        # From here on it may have run. After a reboot a missing file says nothing: the machine went down before it was on disk.
         try:
             pid, began = int(line.split()[0]), parse_stat(line)
         except (ValueError, IndexError):
-            pid, began = 0, None  # the supervisor died while it wrote its first line
+            pid, began = 0, None  # claimed, or the supervisor died while it wrote its first line
         if began is not None:
             self._report(AttemptStarted(*key, pid, began, _changed_at(watched.attempt.file("pid"))))
         if same_boot and began is not None and start_ticks(pid) == began:

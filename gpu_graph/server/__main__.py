@@ -114,17 +114,23 @@ class Server:
         while True:
             await asyncio.sleep(_SOCKET_CHECK_SECONDS)
             try:
-                present = self._socket.stat().st_ino == self._inode
-            except FileNotFoundError:
-                present = False
-            if not present:
-                log.warning("socket %s vanished; making it anew", self._socket)
-                self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                await self._listen()
+                await self._keep_socket()
+            except OSError as error:
+                log.error("socket %s cannot be made: %s; trying again", self._socket, error)
             if self._host.runs or self._connections:
                 self._last_used = time.monotonic()
             elif time.monotonic() - self._last_used > IDLE_SECONDS:
                 self._stop.set()
+
+    async def _keep_socket(self) -> None:
+        try:
+            present = self._socket.stat().st_ino == self._inode
+        except FileNotFoundError:
+            present = False
+        if not present:
+            log.warning("socket %s vanished; making it anew", self._socket)
+            self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            await self._listen()
 
 
 def _server_id(state: Path) -> str:

@@ -47,7 +47,7 @@ class Handlers:
 
     def _runs(self, request: Request) -> dict[str, Any]:
         """`{workspace | null}` → `{runs, seq}`: all runs without their tasks, oldest first; null: of every known workspace."""
-        folders = [_folder(request)] if request.get("workspace") is not None else self._workspaces()
+        folders = [_folder(request)] if request.get("workspace") is not None else self._host.workspaces.present()
         views = [self.run_summary(folder, run_id) for folder in folders for run_id in run_folder.list_runs(folder)]
         shown = [view for view in views if view is not None]
         return {"runs": sorted(shown, key=lambda view: (view["created_at"], view["id"])), "seq": self._host.publisher.seq}
@@ -146,9 +146,6 @@ class Handlers:
         host = self._host
         task = host.runs[run_id].state.tasks[task_id]
         return task_view(task, lambda of: host.reason(run_id, of), lambda of: host.progress(run_id, of))
-
-    def _workspaces(self) -> list[Path]:
-        return sorted(set(self._host.workspace_of.values()))
 
     def _created(self, workspace: Path, run_id: str) -> tuple[float, str]:
         view = self.run_summary(workspace, run_id)

@@ -21,13 +21,7 @@ from typing import Any
 from gpu_graph import run_folder
 from gpu_graph.devices import Provider
 from gpu_graph.errors import GraphError
-from gpu_graph.files import last_json_line, write_whole
-from gpu_graph.journal import FORMAT, Journal
-from gpu_graph.local import COULD_NOT_START, Attempt, LocalExecutor
-from gpu_graph.placement import Inventory
-from gpu_graph.process import boot_id, machine_id, pid_namespace
-from gpu_graph.run_folder import attempt_base
-from gpu_graph.scheduler import (
+from gpu_graph.events import (
     Action,
     Adopt,
     AttemptEnded,
@@ -37,11 +31,18 @@ from gpu_graph.scheduler import (
     Quarantine,
     RunAdded,
     RunEnded,
-    Scheduler,
     Start,
     Stop,
     Write,
 )
+from gpu_graph.files import last_json_line, write_whole
+from gpu_graph.journal import FORMAT, Journal
+from gpu_graph.local import COULD_NOT_START, Attempt, LocalExecutor
+from gpu_graph.placement import Inventory
+from gpu_graph.process import boot_id, machine_id, pid_namespace
+from gpu_graph.run_folder import attempt_base
+from gpu_graph.scheduler import Scheduler
+from gpu_graph.server.known_workspaces import KnownWorkspaces
 from gpu_graph.server.publisher import Publisher
 from gpu_graph.server.submission_store import SubmissionStore
 from gpu_graph.state import ENDED, RunState, TaskRun, TaskState
@@ -86,6 +87,7 @@ class Host:
         self.hostname = socket.gethostname()
         self.workspace_of: dict[str, Path] = {}  # of every run that this server has held, ended ones too
         self.scheduler = Scheduler(inventory)
+        self.workspaces = KnownWorkspaces(state)
         self._server_id = server_id
         self._submissions = SubmissionStore(state)
         self._executor = LocalExecutor(self.take)
@@ -348,6 +350,7 @@ class Host:
         run = LiveRun(stored.state, submission, folder, writer, same_boot=same_boot)
         self.runs[run_id] = run
         self.workspace_of[run_id] = Path(submission.workspace)
+        self.workspaces.add(submission.workspace)
         for task in stored.state.tasks.values():
             if task.started_at is not None and task.spec.timeout is not None and task.state is TaskState.RUNNING:
                 key = (run_id, task.spec.id, task.attempt)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_graph.placement import Device, Inventory
-from gpu_graph.scheduler import (
+from gpu_graph.events import (
     Adopt,
     AttemptEnded,
     AttemptNeverStarted,
@@ -16,11 +15,12 @@ from gpu_graph.scheduler import (
     Quarantine,
     RunAdded,
     RunEnded,
-    Scheduler,
     Start,
     Stop,
     Write,
 )
+from gpu_graph.placement import Device, Inventory
+from gpu_graph.scheduler import Scheduler
 from gpu_graph.spec import GraphSpec, TaskSpec
 from gpu_graph.state import ENDED, TRANSITIONS, RunState, TaskState
 

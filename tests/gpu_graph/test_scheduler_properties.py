@@ -14,9 +14,7 @@ from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from gpu_graph.journal import decode, encode
-from gpu_graph.placement import Device, Inventory, need_of
-from gpu_graph.scheduler import (
+from gpu_graph.events import (
     Adopt,
     AttemptEnded,
     AttemptNeverStarted,
@@ -27,11 +25,13 @@ from gpu_graph.scheduler import (
     Quarantine,
     RunAdded,
     RunEnded,
-    Scheduler,
     Start,
     Stop,
     Write,
 )
+from gpu_graph.journal import decode, encode
+from gpu_graph.placement import Device, Inventory, need_of
+from gpu_graph.scheduler import Scheduler
 from gpu_graph.spec import GraphSpec, TaskSpec
 from gpu_graph.state import ACTIVE, GOOD, RunState
 from gpu_graph.validation import device_problems

@@ -13,6 +13,7 @@ import pytest
 import gpu_graph
 from gpu_graph import Graph
 from gpu_graph.client import Client
+from gpu_graph.journal import decode, encode
 
 STUBBORN = """
 import os, signal, sys, time
@@ -29,6 +30,13 @@ while True:
     time.sleep(1)
 """
 """Ignores TERM, and has a grandchild in another session, whose parent has left it, which ignores TERM too."""
+
+
+def forget(journal: Path, kind: str) -> None:
+    """Leave the journal as it was before its first record of this kind."""
+    lines = journal.read_bytes().splitlines(keepends=True)
+    at = next(number for number, line in enumerate(lines) if f'"type":"{kind}"'.encode() in line)
+    journal.write_bytes(b"".join(lines[:at]))
 
 
 def is_supervisor(pid: int) -> bool:
@@ -89,12 +97,46 @@ def test_an_intent_that_was_never_carried_out_is_carried_out_once_by_the_next_se
     os.killpg(pid, signal.SIGKILL)
     bench.until(lambda: not bench.task_processes(), "the attempt is gone")
     (bench.folder(run) / "task" / "1.pid").unlink()
+    forget(bench.folder(run) / "journal.jsonl", "started")
     (bench.work / "ran").unlink(missing_ok=True)
     (bench.work / "go").touch()
     assert bench.ended(run)["state"] == "succeeded"
     task = bench.task(run)
     assert task["attempt"] == 2, "the first attempt was claimed, so that a late supervisor stops"
     assert (bench.folder(run) / "task" / "1.pid").read_text().startswith("claimed")
+    assert bench.marks("ran") == ["ran"]
+
+
+def test_an_attempt_of_before_a_reboot_is_lost_also_when_its_files_never_reached_the_disk(bench):
+    """A machine that went down: another boot id in the journal, and no file that the supervisor had just made."""
+    run = bench.shell("echo ran >> ran; until test -e go; do sleep 0.05; done")
+    pid = bench.supervisor(run)
+    bench.until(lambda: bench.marks("ran"), "it has run a little")
+    bench.kill_server()
+    os.killpg(pid, signal.SIGKILL)
+    bench.until(lambda: not bench.task_processes(), "nothing survives a reboot")
+    (bench.folder(run) / "task" / "1.pid").unlink()
+    path = bench.folder(run) / "journal.jsonl"
+    forget(path, "started")
+    opened, server, *rest = [decode(line) for line in path.read_bytes().splitlines(keepends=True)]
+    path.write_bytes(b"".join(encode(record) for record in (opened, {**server, "boot": "an earlier one"}, *rest)))
+    bench.ended(run)
+    assert bench.task(run)["state"] == "lost"
+    assert bench.marks("ran") == ["ran"]
+
+
+def test_a_running_attempt_whose_files_were_removed_is_lost_and_not_run_again(bench):
+    run = bench.shell("echo ran >> ran; until test -e go; do sleep 0.05; done", gpus=4)
+    bench.supervisor(run)
+    bench.until(lambda: bench.task(run)["state"] == "running" and bench.marks("ran"), "it runs")
+    bench.kill_server()
+    (bench.folder(run) / "task" / "1.pid").unlink()
+    bench.until(lambda: bench.task(run)["state"] == "lost", "the next server does not find it")
+    assert all(gpu["holder"] for gpu in bench.ask("devices")["gpus"])
+    (bench.work / "go").touch()
+    bench.until(
+        lambda: not any(gpu["holder"] for gpu in bench.ask("devices")["gpus"]), "its devices are free when it has ended"
+    )
     assert bench.marks("ran") == ["ran"]
 
 
@@ -235,7 +277,7 @@ def test_random_kills_of_servers_and_supervisors_lose_nothing_else_and_repeat_no
     rng = random.Random(7)
     killed_supervisors = kills = 0
     graph = Graph("chaos")
-    for i in range(150):
+    for i in range(500):
         after = [f"t{rng.randrange(i)}"] if i and rng.random() < 0.3 else []
         command = f"echo t{i}.$TILLER_ATTEMPT >> ran; sleep {rng.uniform(0.05, 0.6):.2f}; echo t{i} >> done"
         graph.shell(f"t{i}", command, after=after, gpus=rng.choice([0, 1, 1, 2]), retries=0)
@@ -251,7 +293,8 @@ def test_random_kills_of_servers_and_supervisors_lose_nothing_else_and_repeat_no
             killed_supervisors += 1
         kills += 1
         time.sleep(rng.uniform(0, 0.15))  # the moment of the next kill is part of the chaos
-    view = bench.ended(run, seconds=300)
+    assert kills == 100, "the run was too short for all kills"
+    view = bench.ended(run, seconds=600)
     lost = [task["id"] for task in view["tasks"] if task["state"] == "lost"]
     ran = bench.marks("ran")
     assert len(ran) == len(set(ran)), "an attempt ran twice"

@@ -392,4 +392,8 @@ def test_two_workspaces_share_the_devices_and_are_listed_apart(bench):
     (bench.work / "go").touch()
     bench.ended(first)
     bench.until(lambda: bench.status(second, other)["state"] == "succeeded", "the second run has had its turn")
-    assert {run["id"] for run in bench.ask("runs", workspace=None)["runs"]} == {first, second}, "also when both have ended"
+    bench.kill_server()
+    assert {run["id"] for run in bench.ask("runs", workspace=None)["runs"]} == {first, second}, "also of an earlier server"
+    shown = bench.tiller("status", "--all", cwd=bench.state).stdout
+    assert first in shown
+    assert second in shown
