@@ -68,7 +68,7 @@ def growing(seconds: float) -> str:
     if seconds < 60:
         return f"{int(max(seconds, 0)) // 10 * 10}s"
     if seconds < 600:
-        return duration(int(seconds) // 10 * 10)
+        return duration(int(seconds) // 30 * 30)
     return duration(int(seconds) // 60 * 60) if seconds >= 3600 else f"{int(seconds) // 60}m"
 
 

@@ -189,3 +189,19 @@ def test_an_action_that_cannot_be_done_says_why() -> None:
     assert cancel.why_not(Situation(some_run("r"), Task("t", "timed_out"))) == "the task has ended (timed out)"
     assert cancel.why_not(Situation(some_run("r", "failed"))) == "the run has ended (failed)"
     assert cancel.why_not(Situation(some_run("r"), connected=False)) == "there is no server to ask"
+
+
+def test_a_gpu_shows_what_it_says_and_dots_for_what_it_does_not() -> None:
+    run = "20261120-103455-caa-demo-1a2b"
+    says = Gpu("GPU-1", 0, "NVIDIA H100", 80 * 2**30, 61 * 2**30, 91, 64, 588.4, (run, "apply_layer13"))
+    silent = Gpu("GPU-2", 1, "NVIDIA H100", 80 * 2**30, None, None, None, None, None)
+    known = Devices((says, silent), (("cpu-0", 0, (run, "score")), ("cpu-1", 1, None)), "host")
+    layout = Layout.fitted(devices.COLUMNS, 80)
+    shown = [layout.row(devices.cells(known, key)).text.rstrip() for key in devices.keys(known)]
+    assert shown == [
+        " R  GPU 0  ███████▌  91 % ██████··  61 G   64   588  apply_layer13  caa-demo",
+        " ·  GPU 1  ·              ·                 ·     ·  free",
+        " R  cpu 0                                            score  caa-demo",
+        " ·  cpu 1                                            free",
+    ]
+    assert devices.headline(known) == "2 × NVIDIA H100 80 G, 1 busy   2 CPU slots, 1 busy"
