@@ -180,7 +180,7 @@ class Scheduler:
         else:
             outcome = task.stopping or ("succeeded" if event.exit_code == 0 else "failed")
             reason = event.reason or _why_ended(outcome, event.exit_code, task)
-            retry = outcome in {"failed", "timed_out"} and task.failures < task.spec.retries and not run.state.cancelled
+            retry = outcome in {"failed", "timed_out"} and task.failures < task.spec.retries
             kind = "requeued" if retry else outcome
             told = {"attempt": task.attempt, "exit_code": event.exit_code, "reason": reason, "outcome": outcome}
             self._write(run, kind, event.task_id, **told)

@@ -119,3 +119,14 @@ def test_a_thread_left_behind_does_not_keep_the_build(build):
             return g
     """
     assert build(body).name == "g"
+
+
+@pytest.mark.slow
+def test_a_build_whose_client_was_killed_ends_by_itself(bench, monkeypatch):
+    monkeypatch.setenv("TILLER_BUILD_SECONDS", "1")
+    path = bench.run_file("file", "import time\ndef build():\n    open('building', 'w').close()\n    time.sleep(600)\n")
+    client = bench.begin("run", path)
+    bench.until(lambda: (bench.work / "building").exists(), "it builds")
+    client.kill()
+    client.communicate()
+    bench.until(lambda: not bench.processes(), "nothing is left of the build")

@@ -60,7 +60,7 @@ def test_a_torn_tail_is_dropped_and_cut_off_before_the_next_record(tmp_path):
     path = tmp_path / "journal.jsonl"
     written(path, {"type": "a"}, {"type": "b"})
     with path.open("ab") as file:
-        file.write(encode({"type": "torn"})[:-5])
+        file.write(encode({"type": "torn", "by": "a crash" * 20})[:-5])
     records, size = read(path)
     assert [record["type"] for record in records] == ["a", "b"]
     journal = Journal(path, size=size)
@@ -68,6 +68,7 @@ def test_a_torn_tail_is_dropped_and_cut_off_before_the_next_record(tmp_path):
     journal.sync()
     journal.close()
     assert [record["type"] for record in read(path)[0]] == ["a", "b", "c"]
+    assert path.stat().st_size == read(path)[1]
 
 
 def test_damage_in_the_midst_is_an_error_that_names_the_line(tmp_path):
