@@ -83,7 +83,7 @@ ACTIONS = (
     Action("plan", ("ctrl+r",), "ctrl+r", "plan", "check the values and show what would run", ("form",)),
     Action("next_field", ("enter", "down"), "enter ↓", "next", "the next value", ("form",)),
     Action("previous_field", ("up",), "↑", "previous", "the value before", ("form",)),
-    Action("start", ("ctrl+r", "enter"), "enter", "launch", "start the run", ("plan",)),
+    Action("start", ("enter",), "enter", "launch", "start the run", ("plan",)),
     Action("start_server", ("S",), "S", "start server", "start a server when there is none", VIEWS, _lost),
     Action("confirm", ("y",), "y", "yes", "do it", ("confirm",)),
     Action("refuse", ("n", "enter", "escape", "q", "N"), "n", "no", "leave it be", ("confirm",)),

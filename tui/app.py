@@ -39,7 +39,7 @@ _SETTLE_SECONDS = 0.02
 
 
 class ConsoleApp(App[int], inherit_bindings=False):
-    """Applies what arrived, twice a second, and draws the screen that is on top."""
+    """Applies what arrived, once a second, and draws the screen that is on top; a key draws at once."""
 
     CSS_PATH = "console.tcss"
     TITLE = "tiller"

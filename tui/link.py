@@ -61,10 +61,6 @@ class Link:
             taken.append(self._inbox.popleft())
         return taken
 
-    def tell(self, event: dict[str, Any]) -> None:
-        """Put a reply among the events."""
-        self._inbox.append(event)
-
     def start_server(self) -> None:
         """Try again at once, and start a server when there is none: a person asked for it."""
         self._may_start = True
@@ -89,7 +85,7 @@ class Link:
         while not self._closed.is_set():
             try:
                 self._follow()
-            except GraphError as error:
+            except (GraphError, OSError) as error:
                 if self.state.connected or self.state.lost_at is None:
                     pause = _FIRST_PAUSE
                     self.state = LinkState(False, time.time(), str(error))
@@ -100,7 +96,7 @@ class Link:
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _follow(self) -> None:
-        """Connect and put events into the inbox until the server ends. Raises GraphError then."""
+        """Connect and put events into the inbox until the server ends. Raises GraphError then, OSError for its folder."""
         start, self._may_start = self._may_start, False
         with Client.connect(start=start) as client:
             self._listening = client

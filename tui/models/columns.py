@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from tui.models.text import Line, Span, Tone, fit, fit_spans
 
 Cell = Span | Sequence[Span] | str
+"""Plain text, one span, or several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,4 +80,6 @@ def _total(columns: Sequence[Column], shown: Sequence[int]) -> int:
 def _spans(cell: Cell) -> Sequence[Span]:
     if isinstance(cell, str):
         return [(cell, Tone.PLAIN)]
-    return [cell] if cell and isinstance(cell[0], str) else cell  # type: ignore[return-value, list-item]
+    if cell and isinstance(cell[0], str):
+        return [cast("Span", cell)]
+    return cast("Sequence[Span]", cell)

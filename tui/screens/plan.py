@@ -71,15 +71,15 @@ class PlanScreen(ConsoleScreen[None]):
         if self.console.in_background(f"start {id(self)}", start, self._started, self._failed):
             self._starting = True
 
-    def do_back(self) -> None:
-        if not self._starting:  # it may have been handed over: the list will show it
-            super().do_back()
-
     def _started(self, run_id: str) -> None:
-        self.console.go_to_runs(run_id)
+        if self.is_active:  # else a person went elsewhere meanwhile
+            self.console.go_to_runs(run_id)
         self.console.say(f"{run_id} has started")
 
     def _failed(self, error: GraphError) -> None:
         self._starting = False
         self._problems = str(error).split("\n")
-        self.repaint()
+        if self.is_active:
+            self.repaint()
+        else:
+            self.console.say(self._problems[0], Tone.FAILED)
