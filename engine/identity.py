@@ -38,6 +38,11 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
         from engine.demo.weights import weights_path
 
         folder = weights_path(DEMO_VARIANTS[name])
+        if not (folder / "config.json").is_file():
+            raise EngineError(
+                f"The weights of model {name} are missing from {folder}; install tiller again, or make them with "
+                f"`python -m engine.demo.train {folder.parent}`."
+            )
         return ModelSource(name, str(folder), None, _folder_identity(folder))
     folder = Path(name).expanduser()
     if folder.is_dir():

@@ -88,3 +88,9 @@ def test_broken_weights_are_one_sentence(folder, tmp_path):
     (tmp_path / "model.safetensors").write_bytes(b"junk")
     with pytest.raises(EngineError, match=r"could not be loaded: "):
         load(str(tmp_path))
+
+
+def test_missing_demo_weights_are_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr("engine.demo.weights.SHIPPED", tmp_path)
+    with pytest.raises(EngineError, match="weights of model demo are missing"):
+        load("demo")
