@@ -73,11 +73,12 @@ def growing(seconds: float) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long ago, in one unit: now, 3m, 5h, 2d."""
+    """How long ago, in one unit: now, 3m, 25m, 5h, 2d; in steps so coarse that a list of old runs stays silent."""
     if seconds < 60:
         return "now"
     if seconds < 3600:
-        return f"{int(seconds) // 60}m"
+        minutes = int(seconds) // 60
+        return f"{minutes if minutes < 10 else minutes // 5 * 5}m"
     return f"{int(seconds) // 3600}h" if seconds < 48 * 3600 else f"{int(seconds) // 86400}d"
 
 

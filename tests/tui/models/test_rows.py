@@ -43,6 +43,14 @@ def test_a_growing_duration_changes_rarely_so_that_a_calm_screen_is_silent() -> 
 
 
 @pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(3, "now"), (61, "1m"), (599, "9m"), (899, "10m"), (3599, "55m"), (3600, "1h"), (47 * 3600, "47h"), (172800, "2d")],
+)
+def test_ages(seconds: float, said: str) -> None:
+    assert words.age(seconds) == said
+
+
+@pytest.mark.parametrize(
     ("share", "drawn"), [(0, "····"), (0.001, "▌···"), (0.5, "██··"), (0.6, "██▌·"), (0.999, "███▌"), (1, "████"), (7, "████")]
 )
 def test_a_bar_is_never_empty_when_begun_nor_full_before_the_end(share: float, drawn: str) -> None:
