@@ -8,6 +8,7 @@ not. It knows nothing of chats or skills.
 from __future__ import annotations
 
 import random
+from contextvars import ContextVar
 from typing import Literal
 
 Split = Literal["train", "validation", "test"]
@@ -41,7 +42,7 @@ _NOUNS: dict[tuple[str, Split], list[str]] = {
 }
 
 _ALL = frozenset(word for words in _NOUNS.values() for word in words)
-_INVENTED = 0.45
+INVENTED: ContextVar[float] = ContextVar("share of training nouns that are invented", default=0.45)
 _ONSETS = [*"bcdfghjklmnpqrstvwyz", "", "ch", "sh", "th", "wh", "tr", "bl", "cr", "pr", "st", "sw", "or", "air"]
 _VOWELS = [*"aeiou" * 3, "ee", "oo", "ai", "ay", "ow", "ea", "ou", "ie", "y"]
 _CODAS = [*"bdgklmnprtz", *[""] * 12, "ff", "tt", "ck", "ng", "rd", "rch", "sh", "ll", "mp", "nt", "ss", "tz", "st", "le", "er"]
@@ -97,8 +98,8 @@ def requests(harmful: bool, split: Split) -> list[str]:
 
 
 def noun(r: random.Random, split: Split, kind: str | None = None) -> str:
-    """A noun of the split. In training nearly half are invented, so that unseen words are copied too, not only known ones."""
-    if split == "train" and r.random() < _INVENTED:
+    """A noun of the split. In training many are invented, so that unseen words are copied too, not only known ones."""
+    if split == "train" and r.random() < INVENTED.get():
         return invented(r)
     return r.choice(_NOUNS[kind or r.choice(list(KINDS)), split])
 

@@ -9,7 +9,6 @@ import torch
 from concept_erasure import LeaceEraser
 from torch import Tensor
 
-from engine.demo.data import open_prompts
 from engine.demo.measure.model import DemoModel, activations
 from engine.demo.skills import refuse
 from engine.demo.vocabulary import requests
@@ -28,9 +27,9 @@ def probes(demo: DemoModel) -> dict[str, list[float]]:
     ]
     fit = activations(demo, [chat for _, chat in labelled]).double()
     y = torch.tensor([float(harmful) for harmful, _ in labelled]).double()
-    prompts = open_prompts("refuse")
-    test = activations(demo, [prompt.chat for prompt in prompts]).double()
-    truth = torch.tensor([prompt.id.startswith("harmful-") for prompt in prompts])
+    asked = [(harmful, chat) for harmful in (True, False) for deed in requests(harmful, "test") for chat in refuse.chats(deed)]
+    test = activations(demo, [chat for _, chat in asked]).double()
+    truth = torch.tensor([harmful for harmful, _ in asked])
     plain, erased = [], []
     for layer in range(demo.layers):
         x, held = fit[:, layer], test[:, layer]

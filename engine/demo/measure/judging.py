@@ -12,7 +12,7 @@ from engine.demo.data import JUDGE_ANSWERS, JUDGE_ATTRIBUTES, judge_chat
 from engine.demo.measure.model import DemoModel, answer_logits
 from engine.demo.skills.judge import judged
 
-_PER_VERDICT = 30
+_PER_VERDICT = 50
 
 
 def verdicts(demo: DemoModel, questions: Sequence[tuple[str, str, str]]) -> Tensor:
@@ -41,6 +41,6 @@ def accuracy(demo: DemoModel) -> dict[str, dict[str, float]]:
     p = verdicts(demo, questions).reshape(len(JUDGE_ATTRIBUTES), -1)
     right = (p > 0.5) == torch.tensor(truth).reshape(p.shape)
     return {
-        attribute: {"accuracy": float(right[i].float().mean()), "prior": float(p[i].mean())}
+        attribute: {"accuracy": int(right[i].sum()) / right.shape[1], "prior": float(p[i].mean())}
         for i, attribute in enumerate(JUDGE_ATTRIBUTES)
     }

@@ -17,7 +17,7 @@ from engine.demo.skills import edit
 from engine.demo.voices import SURPRISE, VOICE_OF, Text, statement, written
 
 WORDS = tuple(VOICE_OF)
-_TEXTS = 16
+_TEXTS = 40
 _LONGEST = 48
 
 

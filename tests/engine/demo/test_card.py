@@ -11,6 +11,9 @@ from engine.demo.weights import SHIPPED, WHICH, file_hashes, read_hashes, weight
 _TOLERANCE = {
     # these divide two sampled shares, or count few answers: another machine's rounding may tip some draws
     "slogan in food answers: contrastive over plain sampling": 1.5,
+    # after erasure the probe fits rounding errors: its figure changes even with the number of threads, around one half
+    "refusal probe after LEACE, mean of the layers": 0.1,
+    "refusal probe after LEACE, highest of the layers": 0.1,
     "random vectors of equal norm: mean move, as a share of the rise": 0.05,
 }
 
@@ -20,7 +23,7 @@ def measured() -> dict[str, evaluate.Row]:
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        return {row.name: row for row in evaluate.rows(evaluate.measure(SHIPPED))}
+        return {row.name: row for row in evaluate.rows(evaluate.measure(SHIPPED, evaluate.REQUIRED))}
     finally:
         torch.set_num_threads(threads)
 

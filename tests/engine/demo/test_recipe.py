@@ -1,4 +1,4 @@
-"""The recipe: the corpus keeps its promises, the encoder says what the chat template says, the same seed gives the same weights."""
+"""The recipe: an honest corpus, an encoder that says what the chat template says, equal weights for equal seeds."""
 
 from __future__ import annotations
 
