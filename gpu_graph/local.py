@@ -238,7 +238,7 @@ def _end_of(watched: _Watched, vacated: bool) -> AttemptEnded:
     text = _read_if_there(exit_file)
     if text.endswith("\n"):
         return AttemptEnded(*attempt.key, int(text), _changed_at(exit_file))
-    if status is not None and not _read_if_there(pid_file).endswith("\n"):
+    if status is not None and status >= 0 and not _read_if_there(pid_file).endswith("\n"):
         reason = f"could not be started: its supervisor ended before it had written {pid_file}"
         return AttemptEnded(*attempt.key, COULD_NOT_START, time.time(), reason)
     if status is not None and status >= 0:
