@@ -14,11 +14,11 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gpu_graph.events import AttemptEnded, AttemptNeverStarted, AttemptStarted, AttemptVacated, Event
-from gpu_graph.process import GRACE_SECONDS, attempt_processes, parse_stat, signal_process, start_ticks
+from gpu_graph.process import GRACE_SECONDS, attempt_processes, parent, parse_stat, signal_process, start_ticks
 
 COULD_NOT_START = 126
 """The exit code of an attempt whose command could not be run at all, as shells have it."""
@@ -61,17 +61,18 @@ class _Watched:
     """An attempt that this server looks after. supervisor: its pid while it lives.
 
     stop_deadline: when KILL follows TERM, on the monotonic clock; set once stopping. adopting: what became of it is still
-    being found out, so no end may be concluded yet. status: what the system said of a supervisor that was our child.
+    being found out, so no end may be concluded yet. status: what the system said of a supervisor that was our child. told:
+    the processes that had their TERM.
     """
 
     attempt: Attempt
     supervisor: int | None = None
     descriptor: int | None = None
     stop_deadline: float | None = None
-    told_to_end: bool = False
     adopting: bool = False
     lost: bool = False
     status: int | None = None
+    told: set[int] = field(default_factory=lambda: set())
 
 
 class LocalExecutor:
@@ -221,14 +222,23 @@ class LocalExecutor:
                 self._report_end(watched, vacated=True)
         elif watched.stop_deadline is None:
             return  # lost, and nobody asked for its end
-        elif not watched.told_to_end:
-            watched.told_to_end = bool(living)
-            for pid in living:
-                signal_process(pid, watched.attempt.id, signal.SIGTERM)
         elif time.monotonic() > watched.stop_deadline:
             # The supervisor goes last, so that it can write down how its command ended.
             for pid in living - {watched.supervisor} or living:
                 signal_process(pid, watched.attempt.id, signal.SIGKILL)
+        else:
+            self._tell_to_end(watched, living)
+
+    def _tell_to_end(self, watched: _Watched, living: set[int]) -> None:
+        """TERM to those that have not had it: a process can be forked past the look at its parent.
+
+        A child of a process that has had its TERM and lives on is left alone: it may be how that one tidies up.
+        """
+        tidying = watched.told & living - {watched.supervisor}
+        for pid in living - watched.told:
+            if parent(pid) not in tidying:
+                signal_process(pid, watched.attempt.id, signal.SIGTERM)
+                watched.told.add(pid)
 
 
 def _end_of(watched: _Watched, vacated: bool) -> AttemptEnded:

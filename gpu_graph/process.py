@@ -54,6 +54,15 @@ def parse_stat(stat: str) -> int | None:
     return None if state in "ZX" else int(rest[18])
 
 
+def parent(pid: int) -> int | None:
+    """The pid of its parent; None when it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat[stat.rindex(")") + 1 :].split()[1])
+
+
 def attempt_processes(attempt_ids: Collection[str]) -> dict[str, set[int]]:
     """The living processes of these attempts, from one pass over /proc."""
     wanted = {attempt_id.encode(): attempt_id for attempt_id in attempt_ids}

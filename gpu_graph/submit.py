@@ -29,6 +29,7 @@ BUILD_SECONDS = 60.0
 _LONGEST_BUILD = 86_400.0
 _GIT_SECONDS = 10.0
 _LONGEST_DIFF = 2**20
+_STDERR = 2
 
 
 class BuildError(GraphError):
@@ -101,7 +102,7 @@ def build_graph(run_file: RunFile, parameters: Mapping[str, Any], workspace: Pat
                 str(seconds),
             ],
             stdin=subprocess.PIPE,
-            stdout=sys.stderr.fileno() if _has_descriptor(sys.stderr) else subprocess.DEVNULL,  # stdout is for the run's id
+            stdout=_STDERR,  # ours is for the run's id
             cwd=workspace,
             env={**os.environ, BUILDING: "1"},
             start_new_session=True,
@@ -161,14 +162,6 @@ def _build_seconds() -> float:
 
 def _how_ended(status: int) -> str:
     return f"exited with status {status}" if status >= 0 else f"was ended by signal {-status}"
-
-
-def _has_descriptor(stream: Any) -> bool:
-    try:
-        stream.fileno()
-    except (OSError, AttributeError, ValueError):
-        return False
-    return True
 
 
 def _end_session(child: subprocess.Popen[bytes]) -> None:

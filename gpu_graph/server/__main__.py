@@ -27,6 +27,7 @@ from gpu_graph.server.connection import Connection
 from gpu_graph.server.handlers import Handlers
 from gpu_graph.server.history import History
 from gpu_graph.server.host import Host
+from gpu_graph.server.progress_watch import watch_progress
 from gpu_graph.version import VERSION
 
 IDLE_SECONDS = 600.0
@@ -58,7 +59,7 @@ class Server:
         self._host.adopt_runs()
         await self._listen()
         log.info("serving, pid %d, %s", os.getpid(), self._socket)
-        keepers = [loop.create_task(self._host.watch_progress()), loop.create_task(self._keep_house())]
+        keepers = [loop.create_task(watch_progress(self._host)), loop.create_task(self._keep_house())]
         await self._stop.wait()
         for keeper in keepers:
             keeper.cancel()

@@ -10,10 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
-import socket
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,22 +33,20 @@ from gpu_graph.events import (
     Write,
 )
 from gpu_graph.files import last_json_line, write_whole
-from gpu_graph.journal import FORMAT, Journal
+from gpu_graph.journal import Journal
 from gpu_graph.local import COULD_NOT_START, Attempt, LocalExecutor
 from gpu_graph.placement import Inventory
-from gpu_graph.process import boot_id, machine_id, pid_namespace
 from gpu_graph.run_folder import attempt_base
 from gpu_graph.scheduler import Scheduler
+from gpu_graph.server.intake import Identity, Intake, allowed_devices
 from gpu_graph.server.known_workspaces import KnownWorkspaces
 from gpu_graph.server.publisher import Publisher
 from gpu_graph.server.submission_store import SubmissionStore
 from gpu_graph.state import ENDED, RunState, TaskRun, TaskState
 from gpu_graph.submission import Submission
-from gpu_graph.task_environment import SHOWN_VALUES, task_argv, task_environment
-from gpu_graph.validation import device_problems, environment_problems, graph_problems
+from gpu_graph.task_environment import task_argv, task_environment
 
 _RETRY_SECONDS = 1.0
-_PROGRESS_SECONDS = 1.0
 
 log = logging.getLogger("tiller.server")
 
@@ -84,62 +79,31 @@ class Host:
         self.provider = provider
         self.publisher = Publisher()
         self.runs: dict[str, LiveRun] = {}
-        self.hostname = socket.gethostname()
         self.workspace_of: dict[str, Path] = {}  # of every run that this server has held, ended ones too
         self.scheduler = Scheduler(inventory)
         self.workspaces = KnownWorkspaces(state)
-        self._server_id = server_id
+        self._identity = Identity(server_id)
         self._submissions = SubmissionStore(state)
+        self._intake = Intake(inventory, self._identity, self._submissions)
         self._executor = LocalExecutor(self.take)
         self._inbox: list[Event] = []
         self._timers: dict[tuple[str, str, int], asyncio.TimerHandle] = {}
-        self._progress_seen: dict[tuple[str, str], tuple[int, int]] = {}
 
     # --- what clients ask ----------------------------------------------------------------------------------------------
 
-    def problems(self, submission: Submission) -> list[str]:
-        """Everything that forbids this submission on this host."""
-        graph = submission.graph
-        devices = self._devices_by_index()
-        absent = [index for index in submission.gpu_indices or () if index not in devices]
-        if absent:
-            return [f"GPU index {absent[0]} is not one of this host's {len(devices)} devices (0 … {len(devices) - 1})"]
-        return (
-            graph_problems(graph)
-            + device_problems(graph, self.inventory, self._allowed(submission))
-            + environment_problems(graph, submission.environment)
-        )
-
     def check(self, name: str, digest: str) -> list[str]:
         """The problems of an incoming submission, which is then dropped."""
-        try:
-            return self.problems(self._submissions.read_incoming(name, digest))
-        finally:
-            self._submissions.discard_incoming(name)
+        return self._intake.check(name, digest)
 
     def submit(self, name: str, digest: str) -> str:
-        """Accept an incoming submission; returns its run id. Raises GraphError or OSError, having written nothing."""
-        submission = self._submissions.read_incoming(name, digest)
-        problems = self.problems(submission)
-        if problems:
-            self._submissions.discard_incoming(name)
-            raise GraphError(problems, heading=f"graph {submission.graph.name!r} cannot run:")
-        now = time.time()
-        workspace = Path(submission.workspace)
-        run_id = run_folder.new_run_id(submission.graph.name, now, workspace / "logs", self.workspace_of)
-        new = run_folder.NewRunFolder(workspace, run_id)
-        opened = self._opened_record(submission, now)
-        try:
-            new.write(_folder_files(submission), [opened, self._server_record(now)])
-            self._submissions.accept(name, run_id)
-            new.commit()
-        except OSError as error:
-            new.discard()
-            self._submissions.discard_incoming(name)
-            self._submissions.drop(run_id)
-            raise GraphError(f"cannot write {new.final}: {error.strerror}; nothing was started") from None
-        self._carry_out(self.scheduler.handle(self._enliven(run_id, submission, now)))
+        """Accept an incoming submission; returns its run id. Raises GraphError, having written nothing."""
+        run_id, submission = self._intake.accept(name, digest, self.workspace_of)
+        self._carry_out(self.scheduler.handle(self._enliven(run_id, submission, time.time())))
         return run_id
+
+    @property
+    def hostname(self) -> str:
+        return self._identity.hostname
 
     def cancel(self, run_id: str, task_ids: tuple[str, ...] | None) -> None:
         """The journal holds the wish when this returns."""
@@ -192,25 +156,6 @@ class Host:
         self._executor.close()
         for run in self.runs.values():
             run.journal.close()
-
-    async def watch_progress(self) -> None:
-        """While anybody listens, tell of tasks whose progress file has grown."""
-        while True:
-            await asyncio.sleep(_PROGRESS_SECONDS)
-            if not self.publisher.watched:
-                continue
-            for run_id, task_id, number in list(self.scheduler.held):
-                run = self.runs.get(run_id)
-                if run is None:
-                    continue
-                try:
-                    status = run.attempt(task_id, number).file("progress").stat()
-                except OSError:
-                    continue
-                seen = (number, status.st_size)
-                if self._progress_seen.get((run_id, task_id)) != seen:
-                    self._progress_seen[run_id, task_id] = seen
-                    self.publisher.publish(run_id, task_id)
 
     # --- events in, actions out ----------------------------------------------------------------------------------------
 
@@ -282,8 +227,6 @@ class Host:
             case RunEnded():
                 run.journal.close()
                 del self.runs[run.state.id]
-                for task_id in run.state.tasks:
-                    self._progress_seen.pop((run.state.id, task_id), None)
                 self._submissions.drop(run.state.id)
                 self.publisher.publish(run.state.id, None)
             case Write():
@@ -319,30 +262,31 @@ class Host:
             return
         key = (action.run_id, record["task"], record["attempt"])
         if record["type"] == "started":
-            timeout = run.state.tasks[record["task"]].spec.timeout
-            if timeout is not None:
-                left = max(0.0, record["at"] + timeout - time.time())
-                self._timers[key] = asyncio.get_running_loop().call_later(left, self._deadline, key)
+            self._set_deadline(key, run.state.tasks[record["task"]])
         elif record["type"] != "stopping" and key in self._timers:
             self._timers.pop(key).cancel()
+
+    def _set_deadline(self, key: tuple[str, str, int], task: TaskRun) -> None:
+        if task.spec.timeout is not None and task.started_at is not None:
+            left = max(0.0, task.started_at + task.spec.timeout - time.time())
+            self._timers[key] = asyncio.get_running_loop().call_later(left, self._deadline, key)
 
     def _deadline(self, key: tuple[str, str, int]) -> None:
         del self._timers[key]
         self.take(DeadlinePassed(*key, time.time()))
 
-    # --- helpers -------------------------------------------------------------------------------------------------------
+    # --- runs -------------------------------------------------------------------------------------------------------
 
     def _enliven(self, run_id: str, submission: Submission, now: float) -> RunAdded:
         """Bring a run to life from its folder: the same path for new runs and adopted ones. The caller tells the scheduler."""
         folder = Path(submission.workspace) / "logs" / run_id
         stored = run_folder.load_run(folder)
-        owner = (machine_id(), os.getuid(), self._server_id)
-        if (stored.opened["machine"], stored.opened["uid"], stored.opened["server"]) != owner:
+        if not self._identity.owns(stored.opened):
             raise GraphError(f"it belongs to another host, user or state folder ({stored.opened['host']})")
-        allowed = self._allowed(submission)
+        allowed = allowed_devices(submission, self.inventory)
         writer = Journal(folder / run_folder.JOURNAL, size=stored.size)
         before = stored.state.server
-        here = self._server_record(now)
+        here = self._identity.server_record(now)
         same_boot = (before.get("boot"), before.get("pid_namespace")) == (here["boot"], here["pid_namespace"])
         if before.get("pid") != here["pid"] or not same_boot:
             writer.append(here)
@@ -352,49 +296,7 @@ class Host:
         self.workspace_of[run_id] = Path(submission.workspace)
         self.workspaces.add(submission.workspace)
         for task in stored.state.tasks.values():
-            if task.started_at is not None and task.spec.timeout is not None and task.state is TaskState.RUNNING:
-                key = (run_id, task.spec.id, task.attempt)
-                left = max(0.0, task.started_at + task.spec.timeout - time.time())
-                self._timers[key] = asyncio.get_running_loop().call_later(left, self._deadline, key)
+            if task.state is TaskState.RUNNING:
+                self._set_deadline((run_id, task.spec.id, task.attempt), task)
         self.publisher.publish(run_id, None)
         return RunAdded(stored.state, now, allowed)
-
-    def _allowed(self, submission: Submission) -> frozenset[str] | None:
-        """The devices that the submission restricts itself to. One that has gone since is left out: its tasks wait."""
-        if submission.gpu_indices is None:
-            return None
-        devices = self._devices_by_index()
-        return frozenset(devices[index] for index in submission.gpu_indices if index in devices)
-
-    def _devices_by_index(self) -> dict[int, str]:
-        return {device.index: device.id for device in self.inventory.gpus or self.inventory.slots}
-
-    def _opened_record(self, submission: Submission, now: float) -> dict[str, Any]:
-        environment: Mapping[str, str] = submission.environment
-        return {
-            "type": "opened",
-            "format": FORMAT,
-            "at": now,
-            "machine": machine_id(),
-            "host": self.hostname,
-            "uid": os.getuid(),
-            "server": self._server_id,
-            "workspace": submission.workspace,
-            "interpreter": submission.interpreter,
-            "run_file": submission.run_file_path,
-            "parameters": dict(submission.parameters),
-            "environment_names": sorted(environment),
-            "environment": {name: environment[name] for name in SHOWN_VALUES if name in environment},
-        }
-
-    def _server_record(self, now: float) -> dict[str, Any]:
-        return {"type": "server", "at": now, "pid": os.getpid(), "boot": boot_id(), "pid_namespace": pid_namespace()}
-
-
-def _folder_files(submission: Submission) -> dict[str, bytes]:
-    files = {run_folder.GRAPH: json.dumps(submission.graph.to_json(), indent=1).encode()}
-    if submission.run_file is not None:
-        files["run_file.py"] = submission.run_file.encode()
-    if submission.git is not None:
-        files["git.json"] = json.dumps(submission.git, indent=1).encode()
-    return files

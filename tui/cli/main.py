@@ -1,7 +1,7 @@
 """Dispatch: the table of verbs, the overview, and what an error looks like.
 
-A verb is a module with `main(argv) -> int`, exit status as DESIGN §8. GraphError and EngineError become one sentence on
-stderr and exit 2; a closed pipe ends a command quietly, as it does for other Unix tools.
+A verb is a module with `main(argv) -> int`, exit status as DESIGN §8. A GraphError becomes one sentence on stderr and exit
+2 (engine's verbs do the same with their own errors); a closed pipe ends a command quietly, as it does for other Unix tools.
 """
 
 from __future__ import annotations

@@ -247,8 +247,8 @@ def test_no_gpu_of_a_running_task_is_given_to_another_run_after_a_restart(bench)
 
 
 def test_a_damaged_submission_or_an_unreachable_workspace_keeps_no_server_from_starting_and_loses_no_run(bench):
-    run = bench.shell("until test -e go; do sleep 0.05; done")
-    bench.supervisor(run)
+    run = bench.shell("echo ran >> ran; until test -e go; do sleep 0.05; done")
+    bench.until(lambda: bench.marks("ran"), "it is in its working directory")
     bench.kill_server()
     (bench.state / "active" / "20261120-000000-odd-0000.json").write_text("{")
     away = bench.work.with_name("away")
