@@ -214,3 +214,11 @@ def small_disk(bench):
 def parsed():
     """The JSON that a command printed."""
     return lambda done: json.loads(done.stdout)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def signals_of_a_terminal():
+    """Programs started by the tests feel Ctrl+C and hang-ups, also when the tests run under nohup or in the background."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
