@@ -26,5 +26,6 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         raise GraphError(f"cannot make a workspace in {folder}: {error.strerror}: {error.filename}") from None
     print(f"workspace {folder.resolve()}" + (f": made {', '.join(made)}" if made else ": it was one already"))
-    print(f"try it: cd {folder} && tiller run runs/example.py")
+    step = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    print(f"try it: {step}tiller run runs/example.py")
     return 0
