@@ -127,6 +127,8 @@ def load_source(
         raise EngineError(
             f"Model {source.name} does not fit into the GPU's memory; use --quantize or --device-map auto."
         ) from error
+    if quantize == "4bit":
+        _avoid_unfit_kernel(model)
     return wrap(model, tokenizer, source.name, family, source.identity)
 
 
@@ -161,3 +163,13 @@ def _quantization(quantize: Quantization | None) -> Any:
     if quantize == "8bit":
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
+
+
+def _avoid_unfit_kernel(model: PreTrainedModel) -> None:
+    """bitsandbytes' fast CPU kernel for 4 bits takes 64 inputs and 32 outputs at a time and fails on other widths; there the
+    plain path computes the same."""
+    from bitsandbytes.nn.modules import Linear4bit
+
+    for module in model.modules():
+        if isinstance(module, Linear4bit) and (module.in_features % 64 or module.out_features % 32):
+            module.support_avx512bf16_for_cpu = False

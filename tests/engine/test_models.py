@@ -46,6 +46,12 @@ def test_a_folder_loads_and_steers_quantised_or_not(folder, quantize):
     assert not any(parameter.requires_grad for parameter in model.model.parameters())
 
 
+def test_widths_that_the_fast_4_bit_kernel_cannot_take_load_too():
+    model = load("demo", quantize="4bit")  # its MLP is 352 wide, which 64 does not divide
+    (_, written), *_ = generate(model, [Row((1, 2, 3))], Sampling(2, temperature=0), stop_ids=frozenset())
+    assert len(written.ids) == 2
+
+
 def test_dtype_and_demo_precision(folder):
     assert load(str(folder), dtype="float32").model.dtype == torch.float32
     assert load("demo").model.dtype == torch.float32
