@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ _TAIL_BYTES = 16 * 1024
 
 def follow_to_exit_status(client: Client, workspace: Path, run_id: str) -> int:
     """0 when all succeeded or were cached, 1 otherwise; Ctrl+C leaves the run going, says how to come back, and gives 130."""
+    _hear_interruptions()
     try:
         run = follow(client, workspace, run_id, sys.stderr)
     except KeyboardInterrupt:
@@ -29,6 +31,14 @@ def follow_to_exit_status(client: Client, workspace: Path, run_id: str) -> int:
     for task in failed[:_SHOWN_LOGS]:
         _show_last_words(workspace, run_id, task)
     return 0 if all(task["state"] in {"succeeded", "cached"} for task in run["tasks"]) else 1
+
+
+def _hear_interruptions() -> None:
+    """TERM counts as Ctrl+C. So does Ctrl+C itself on a terminal, even when a background job of a shell, which ignores it, is
+    an ancestor of ours."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if sys.stdin.isatty():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _show_last_words(workspace: Path, run_id: str, task: dict[str, Any]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,6 @@ def main(argv: list[str]) -> int:
     if arguments.detach:
         print(f"detached; watch it with: tiller   or: tiller wait {run_id}", file=sys.stderr)
         return 0
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     return follow_to_exit_status(client, workspace, run_id)
 
 
