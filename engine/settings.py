@@ -22,10 +22,23 @@ SCHEMA = 1
 _SIGNIFICANT_DIGITS = 12  # arithmetic noise (0.1 + 0.2) lies beyond the 15th digit, no one sets a multiplier to the 12th
 
 
-def option(default: Any, description: str, *, affects_result: bool = True, axis: bool = False, **constraints: Any) -> Any:
-    """A settings field. `affects_result=False` keeps it out of keys; `axis=True` marks a tuple that a sweep expands over."""
-    extra: dict[str, Any] = {"affects_result": affects_result, "axis": axis}
+def option(
+    default: Any,
+    description: str,
+    *,
+    affects_result: bool = True,
+    axis: bool = False,
+    positional: bool = False,
+    **constraints: Any,
+) -> Any:
+    """A settings field. `affects_result=False` keeps it out of keys; `axis=True` marks a tuple that a sweep expands over;
+    `positional=True` is given on the command line without its name. The default `...` makes it required."""
+    extra: dict[str, Any] = {"affects_result": affects_result, "axis": axis, "positional": positional}
     return Field(default, description=description, json_schema_extra=extra, **constraints)
+
+
+def is_positional(field: FieldInfo) -> bool:
+    return _tag(field, "positional", False)
 
 
 class StepSettings(BaseModel):
