@@ -70,8 +70,9 @@ class StepSettings(BaseModel):
         decisive = {}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            default = field.get_default(call_default_factory=True, validated_data={})
-            differs = canonical_json(value) != canonical_json(default)
+            differs = field.is_required() or canonical_json(value) != canonical_json(
+                field.get_default(call_default_factory=True, validated_data={})
+            )
             if _tag(field, "affects_result", True) and (differs or _tag(field, "axis", False)):
                 decisive[name] = value
         return decisive
