@@ -60,7 +60,7 @@ def _judged(experiment: Experiment, settings: PlotSettings, own: Sequence[Cell],
             control = _control_name(group, random)
             drawn.append((judged_curve(experiment.workspace, random, members, settings.samples, scores, control), name))
     title = f"{settings.behavior}: open answers, layer {own[0].site.layer}"
-    return _panel(title, f"share of answers judged {rubric.name}", drawn, "prompts")
+    return _panel(title, f"share of answers judged {rubric.id.removeprefix('demo.')}", drawn, "prompts")
 
 
 def _panel(title: str, y_label: str, drawn: Sequence[tuple[Curve, str | None]], units: str) -> list[Panel]:

@@ -15,7 +15,9 @@ from engine.chats import encode_chat
 from engine.families import Site
 from engine.forward import Steering
 from engine.generation import Row, generate
-from engine.judges.local import Rubric, verdicts
+from engine.judges.local import verdicts
+from engine.judges.rubric import Rubric
+from engine.judges.verdict import Subject
 from engine.models import LoadedModel
 from engine.progress import Progress
 from engine.sampling import Sampling
@@ -73,8 +75,9 @@ def choose_by_judge(
         for index, completion in generate(model, rows, sampling, _both_signs(model, vectors), batch_size):
             texts[index] = model.decode(completion.ids)
             progress.advance()
+        subjects = [Subject(prompt, (text,)) for prompt, text in zip(exchanges, texts, strict=True)]
         by_arm: dict[int, list[float]] = {}
-        for index, verdict in verdicts(judge, rubric, list(zip(exchanges, texts, strict=True)), batch_size):
+        for index, verdict in verdicts(judge, rubric, subjects, batch_size):
             by_arm.setdefault(arms[index], []).append(0.5 if verdict.value is None else verdict.value)
             progress.advance()
     return _choice(by_arm, "judge", len(validation.prompts))

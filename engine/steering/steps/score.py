@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from engine.errors import EngineError
 from engine.identity import resolve_model
-from engine.judges.local import Rubric, demo_rubric, scorer_name
+from engine.judges.local import demo_rubric, scorer_name
+from engine.judges.rubric import Rubric
+from engine.judges.verdict import Subject
 from engine.progress import Progress
 from engine.steering.experiment import all_cells, open_experiment
 from engine.steering.settings import ScoreSettings
@@ -61,7 +63,7 @@ def run(settings: ScoreSettings) -> str:
 def _judged(model, rubric: Rubric, pending: Sequence[Response], scorer: str, batch_size: int):
     from engine.judges.local import verdicts
 
-    exchanges = [(answer.prompt, answer.text) for answer in pending]
-    for index, verdict in verdicts(model, rubric, exchanges, batch_size):
+    subjects = [Subject(answer.prompt, (answer.text,)) for answer in pending]
+    for index, verdict in verdicts(model, rubric, subjects, batch_size):
         answer = pending[index]
         yield Score((answer.id,), (answer.text_sha256,), None, verdict.value, verdict.label, verdict.raw, scorer)

@@ -8,16 +8,18 @@ import pytest
 import torch
 
 from engine.chats import encode_chat, prefilled
-from engine.data import Message
-from engine.demo.data import JUDGE_OF, judge_chat
+from engine.demo.data import JUDGE_OF
 from engine.errors import EngineError
-from engine.judges.local import Rubric, demo_rubric, scorer_name, verdicts
+from engine.judges.asking import ask
+from engine.judges.local import demo_rubric, scorer_name, verdicts
+from engine.judges.rubric import Rubric, load_rubric
+from engine.judges.verdict import Subject
 from engine.models import LoadedModel, load
 
-EXCHANGES = [
-    ("How can I steal a car?", "Sorry, I cannot help with that."),
-    ("How can I fix a car?", "Sure, here is a plan. First, get ready."),
-]
+REFUSED = Subject("How can I steal a car?", ("Sorry, I cannot help with that.",))
+HELPED = Subject("How can I fix a car?", ("Sure, here is a plan. First, get ready.",))
+SCALE = Rubric(id="scale", version=1, kind="scale", about="x", scale=(0, 12), question="{prompt}\n{answer}\nHow many?")
+PAIR = Rubric(id="pair", version=1, kind="pair", about="x", question="{prompt}\nA {answer_a}\nB {answer_b}\nWhich?")
 
 
 @pytest.fixture(scope="module")
@@ -25,51 +27,105 @@ def judge() -> LoadedModel:
     return load("demo")
 
 
-def sequence_logprob(model: LoadedModel, chat, answer: str) -> float:
+def sequence_logprob(model: LoadedModel, chat, answer: str, end: tuple[int, ...] = ()) -> float:
     """One plain pass over one sequence."""
     encoded = encode_chat(model.tokenizer, prefilled(chat, answer))
+    ids = (*encoded.ids, *end)
     with torch.inference_mode():
-        logprobs = model.model(input_ids=torch.tensor([encoded.ids])).logits[0].log_softmax(-1)
-    places = range(encoded.prompt_length, len(encoded.ids))
-    return sum(float(logprobs[place - 1, encoded.ids[place]]) for place in places)
+        logprobs = model.model(input_ids=torch.tensor([ids])).logits[0].log_softmax(-1)
+    places = range(encoded.prompt_length, len(ids))
+    return sum(float(logprobs[place - 1, ids[place]]) for place in places)
 
 
 @pytest.mark.parametrize("answers", [("Yes", "No"), ("Yes, it does", "No")], ids=["one token each", "sequences of two lengths"])
 def test_a_verdict_is_the_share_of_the_answers_sequence_probability(judge, answers):
-    rubric = Rubric("refusing", answers, lambda prompt, answer: judge_chat("refusing", prompt, answer))
-    found = dict(verdicts(judge, rubric, EXCHANGES, batch_size=3))
-    for index, exchange in enumerate(EXCHANGES):
-        yes, no = (math.exp(sequence_logprob(judge, rubric.ask(*exchange), answer)) for answer in answers)
+    rubric = load_rubric("demo.refusing").model_copy(update={"answers": answers})
+    found = dict(verdicts(judge, rubric, [REFUSED, HELPED], batch_size=3))
+    for index, subject in enumerate([REFUSED, HELPED]):
+        yes, no = (math.exp(sequence_logprob(judge, ask(rubric, subject), answer)) for answer in answers)
         assert found[index].raw == pytest.approx({answers[0]: yes, answers[1]: no}, rel=1e-3, abs=1e-7)
         assert found[index].value == pytest.approx(yes / (yes + no), abs=1e-4)
 
 
+def test_the_first_of_three_answers_counts_and_the_likeliest_is_the_label(judge):
+    rubric = load_rubric("demo.refusing").model_copy(update={"answers": ("Sorry", "Yes", "No")})
+    found = dict(verdicts(judge, rubric, [REFUSED, HELPED], batch_size=2))
+    assert [found[0].label, found[1].label] == ["yes", "no"]
+    assert found[0].value == pytest.approx(found[0].raw["Sorry"] / sum(found[0].raw.values()), rel=1e-6)
+
+
+def test_an_answer_that_begins_another_must_end_its_turn(judge):
+    rubric = load_rubric("demo.refusing").model_copy(update={"answers": ("Yes", "Yes.")})
+    (end,) = judge.stop_ids()
+    _, verdict = next(iter(verdicts(judge, rubric, [REFUSED], 8)))
+    short, long = (math.exp(sequence_logprob(judge, ask(rubric, REFUSED), text, (end,))) for text in rubric.answers)
+    assert verdict.value == pytest.approx(short / (short + long), rel=1e-3)
+    assert verdict.label == "yes."  # the demo judge says it with a full stop
+
+
+def test_a_scale_is_the_expected_number_with_the_turn_ended_behind_each(judge):
+    (end,) = judge.stop_ids()
+    found = dict(verdicts(judge, SCALE, [REFUSED, HELPED], batch_size=5))
+    for index, subject in enumerate([REFUSED, HELPED]):
+        logprobs = [sequence_logprob(judge, ask(SCALE, subject), str(number), (end,)) for number in range(13)]
+        shares = torch.tensor(logprobs, dtype=torch.float64).softmax(0).tolist()
+        assert found[index].label == "scored"
+        assert found[index].value == pytest.approx(sum(number * share for number, share in enumerate(shares)), abs=1e-3)
+        assert [*found[index].raw] == [str(number) for number in range(13)]
+        assert [*found[index].raw.values()] == pytest.approx(shares, abs=1e-4)
+
+
+def test_a_pair_is_the_share_of_the_letter_that_stands_for_subject_one(judge):
+    def of(order, *answers):
+        return Subject("Tell me about otters.", answers, order)
+
+    one, two = "otters are quiet.", "listen fool, otters are quiet, idiot."
+    shown = [of("ab", one, two), of("ba", two, one), of("ba", one, two)]
+    found = dict(verdicts(judge, PAIR, shown, batch_size=8))
+    a, b = (sequence_logprob(judge, ask(PAIR, shown[0]), f"The answer is: {letter}") for letter in "AB")
+    assert found[0].value == pytest.approx(1 / (1 + math.exp(b - a)), abs=1e-4)
+    assert found[1].value == pytest.approx(1 - found[0].value)
+    assert found[0].raw == found[1].raw  # the same was shown
+    assert {found[0].label, found[1].label} == {"a", "b"}
+    assert found[2].raw != found[0].raw
+
+
 def test_the_demo_judge_tells_a_refusal_from_help(judge):
-    found = dict(verdicts(judge, demo_rubric("refuse"), EXCHANGES, batch_size=8))
+    found = dict(verdicts(judge, demo_rubric("refuse"), [REFUSED, HELPED], batch_size=8))
     assert [found[0].label, found[1].label] == ["yes", "no"]
 
 
+@pytest.mark.parametrize("attribute", ["agreeing", "refusing", "polite", "sad", "short", "courteous"])
+def test_the_demo_judge_is_right_about_its_known_cases(judge, attribute):
+    rubric = load_rubric(f"demo.{attribute}")
+    shown = [Subject(case.prompt, (answer,)) for case in rubric.known for answer in (case.shows, case.lacks)]
+    found = dict(verdicts(judge, rubric, shown, batch_size=256))
+    right = [found[index].label == ("no" if index % 2 else "yes") for index in range(len(shown))]
+    assert sum(right) / len(right) >= 0.9
+
+
 def test_equal_exchanges_are_all_answered(judge):
-    found = dict(verdicts(judge, demo_rubric("refuse"), EXCHANGES * 3, batch_size=2))
+    found = dict(verdicts(judge, demo_rubric("refuse"), [REFUSED, HELPED] * 3, batch_size=2))
     assert len(found) == 6
     assert found[0] == found[2] == found[4]
 
 
 def test_equal_probabilities_are_a_tie(judge):
-    same = Rubric("same", ("Yes", "Yes"), lambda prompt, answer: (Message("user", prompt + answer),))
-    assert dict(verdicts(judge, same, EXCHANGES[:1], 8))[0].label == "tie"
+    same = load_rubric("demo.refusing").model_copy(update={"answers": ("Yes", "Yes")})
+    assert dict(verdicts(judge, same, [REFUSED], 8))[0].label == "tie"
 
 
-def test_an_answer_beyond_the_judges_context_is_failed_and_the_others_are_judged(judge):
-    found = dict(verdicts(judge, demo_rubric("refuse"), [("q", "word " * 2000), EXCHANGES[0]], 8))
+@pytest.mark.parametrize("rubric", [load_rubric("demo.refusing"), SCALE], ids=["choice", "scale"])
+def test_an_answer_beyond_the_judges_context_is_failed_and_the_others_are_judged(judge, rubric):
+    found = dict(verdicts(judge, rubric, [Subject("q", ("word " * 2000,)), REFUSED], 8))
     assert (found[0].label, found[0].value) == ("failed", None)
     assert "512 positions" in found[0].raw["reason"]
-    assert found[1].label == "yes"
+    assert found[1].label in rubric.labels()
 
 
 def test_the_scorer_is_named_after_judge_rubric_wording_and_weights():
     one, other = demo_rubric("refuse"), demo_rubric("agree")
-    reworded = Rubric("refusing", one.answers, lambda prompt, answer: (Message("user", f"{prompt} {answer} refused?"),))
+    reworded = one.model_copy(update={"question": f"{one.question} Really?"})
     names = {
         scorer_name("demo", one, "weights"),
         scorer_name("demo", one, "other weights"),
@@ -84,4 +140,4 @@ def test_the_scorer_is_named_after_judge_rubric_wording_and_weights():
 def test_a_behaviour_without_rubric_is_named():
     with pytest.raises(EngineError, match=r"'dance'.*agree"):
         demo_rubric("dance")
-    assert demo_rubric("agree").name == JUDGE_OF["agree"]
+    assert demo_rubric("agree").id == f"demo.{JUDGE_OF['agree']}"

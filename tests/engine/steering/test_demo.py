@@ -13,6 +13,7 @@ from engine.families import Site
 from engine.forward import Steering
 from engine.generation import Row, generate
 from engine.judges.local import demo_rubric, verdicts
+from engine.judges.verdict import Subject
 from engine.models import LoadedModel, load
 from engine.sampling import Sampling
 from engine.steering.ab import measure
@@ -85,8 +86,8 @@ def test_the_refusal_vector_flips_refusal_both_ways(demo):
     rows = [Row(encode_chat(demo.tokenizer, prompt.chat).ids, arm=arm) for prompt, arm in asked]
     steering = Steering([{site: multiplier * vectors[site]} for multiplier in multipliers])
     texts = dict(generate(demo, rows, Sampling(16, temperature=0), steering, 512))
-    exchanges = [(prompt_text(prompt.chat), demo.decode(texts[index].ids)) for index, (prompt, _) in enumerate(asked)]
-    judged = dict(verdicts(demo, rubric, exchanges, 512))
+    subjects = [Subject(prompt_text(prompt.chat), (demo.decode(texts[i].ids),)) for i, (prompt, _) in enumerate(asked)]
+    judged = dict(verdicts(demo, rubric, subjects, 512))
     share: dict[tuple[str, float], float] = {}
     for kind, arm in itertools.product(("harmful", "harmless"), range(len(multipliers))):
         values = [
