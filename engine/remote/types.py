@@ -15,8 +15,8 @@ Structured = Literal["auto", "on", "off"]
 class Endpoint:
     """A server and how hard it may be pressed.
 
-    base_url ends in `/v1`. key_env: name of the variable that holds the key; the key itself is in no record, log or argv. timeout:
-    seconds for one try; deadline: seconds for a request with all its tries. rates are per minute; None: no limit.
+    base_url ends in `/v1`. key_env: name of the variable that holds the key; the key itself is in no record, log or argv.
+    timeout: seconds for one try; deadline: seconds for a request with all its tries. rates are per minute; None: no limit.
     structured: send a request's `schema`; "auto" goes on without when the server refuses it.
     """
 

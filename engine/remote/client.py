@@ -1,0 +1,143 @@
+"""Many chat completions at a time from one OpenAI-compatible server, as a plain generator.
+
+Owns the connection, the event loop (in a thread of its own, so that replies come in while the caller works) and how many
+requests are out at once. At most `concurrency` are out or waiting to be taken, so memory does not grow with their number. How
+one request gets its reply is `talk.py`'s business. It knows no judge, and keeps nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from types import TracebackType
+from typing import Any, Self
+
+import httpx2
+import openai
+
+from engine.errors import EngineError, InputError
+from engine.keys import key_for, on_this_machine
+from engine.remote.faults import address, read_failure
+from engine.remote.talk import Talk
+from engine.remote.types import Endpoint, Reply, Request, Usage
+
+_LISTED = 8  # names of models that a message shows
+
+
+def replies(endpoint: Endpoint, requests: Iterable[Request], usage: Usage) -> Iterator[tuple[int, Reply]]:
+    """Send the requests, taken as they are needed, and yield (index, reply) as they end.
+
+    A request that fails after all its tries is a reply without text; what every request would meet (a refused key, an unknown
+    model, a server that is not there) is an EngineError. Closing the generator ends what is out.
+    """
+    _check(endpoint)
+    if not endpoint.model:
+        endpoint = replace(endpoint, model=only_model(endpoint))
+    return _replies(endpoint, key_for(endpoint.base_url, endpoint.key_env), requests, usage)
+
+
+def only_model(endpoint: Endpoint) -> str:
+    """The name of the one model that the server has, for an endpoint that names none."""
+    _check(endpoint)
+    secret = key_for(endpoint.base_url, endpoint.key_env)
+    transport = httpx2.Client(**_transport(endpoint))
+    try:
+        with openai.OpenAI(
+            base_url=endpoint.base_url, api_key=secret, timeout=endpoint.timeout, http_client=transport
+        ) as client:
+            names = [model.id for model in client.models.list().data or ()]
+    except openai.OpenAIError as error:
+        fault = read_failure(error, endpoint, secret)
+    else:
+        if len(names) == 1:
+            return names[0]
+        shown = ", ".join(names[:_LISTED]) + (", …" if len(names) > _LISTED else "")
+        listed = f"{len(names)} models ({shown})" if names else "no model"
+        raise InputError(f"{address(endpoint)} lists {listed}; name the one to ask.")
+    if isinstance(fault, EngineError):
+        raise fault
+    raise EngineError(f"{address(endpoint)} could not be asked for its models ({fault}); check its address, or name the model.")
+
+
+def _check(endpoint: Endpoint) -> None:
+    if not endpoint.base_url.startswith(("http://", "https://")):
+        raise InputError(f"{endpoint.base_url} is no address of a server; it begins with http:// or https:// and ends in /v1.")
+
+
+def _transport(endpoint: Endpoint) -> dict[str, Any]:
+    """A proxy of the environment is for the world outside, never for a server on this machine."""
+    return {"follow_redirects": True, "trust_env": not on_this_machine(endpoint.base_url)}
+
+
+def _replies(endpoint: Endpoint, secret: str, requests: Iterable[Request], usage: Usage) -> Iterator[tuple[int, Reply]]:
+    pending = enumerate(requests)
+    out = 0
+    with _Line(endpoint, secret, usage) as line:
+        while True:
+            for index, request in islice(pending, endpoint.concurrency - out):
+                line.send(index, request)
+                out += 1
+            if not out:
+                return
+            index, reply = line.take()
+            out -= 1
+            yield index, reply
+
+
+class _Line:
+    """An event loop in a thread, requests going in and replies coming out. Leaving it cancels what is out and closes it."""
+
+    def __init__(self, endpoint: Endpoint, secret: str, usage: Usage) -> None:
+        transport = httpx2.AsyncClient(
+            **_transport(endpoint), limits=httpx2.Limits(max_keepalive_connections=endpoint.concurrency)
+        )
+        self._client = openai.AsyncOpenAI(
+            base_url=endpoint.base_url, api_key=secret, max_retries=0, timeout=None, http_client=transport
+        )  # no time limit of its own: one that starts anew with each byte is none
+        self._talk = Talk(endpoint, self._client, usage)
+        self._ended: queue.SimpleQueue[tuple[int, asyncio.Task[Reply]]] = queue.SimpleQueue()
+        self._tasks: set[asyncio.Task[Reply]] = set()
+        self._loop = asyncio.new_event_loop()
+        self._closing = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="completions", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
+
+    def send(self, index: int, request: Request) -> None:
+        self._loop.call_soon_threadsafe(self._begin, index, request)
+
+    def take(self) -> tuple[int, Reply]:
+        """The next reply; an error that ends everything is raised here, in the caller's thread."""
+        index, task = self._ended.get()
+        return index, task.result()
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        async with self._client:
+            await self._closing.wait()
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _begin(self, index: int, request: Request) -> None:
+        task = self._loop.create_task(self._talk.reply(request))
+        self._tasks.add(task)
+        task.add_done_callback(lambda done: self._end(index, done))
+
+    def _end(self, index: int, task: asyncio.Task[Reply]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled():
+            self._ended.put((index, task))
