@@ -1,11 +1,12 @@
 """Records that survive: three kinds, apart, append-only, in segments (DESIGN §4)."""
 
-from engine.store.catalog import note_artifact, record_cell
+from engine.store.catalog import note_artifact, read_catalog, record_cell, record_scorer
 from engine.store.measurements import measurements_folder, read_measurements, write_measurements
 from engine.store.records import (
     Response,
     Score,
     append_records,
+    cells_with_responses,
     read_responses,
     read_scores,
     response_id,
@@ -21,15 +22,18 @@ __all__ = [
     "Score",
     "Segment",
     "append_records",
+    "cells_with_responses",
     "load_tensors",
     "measurements_folder",
     "note_artifact",
+    "read_catalog",
     "read_header",
     "read_measurements",
     "read_responses",
     "read_scores",
     "read_segment",
     "record_cell",
+    "record_scorer",
     "response_id",
     "responses_folder",
     "save_tensors",

@@ -7,9 +7,10 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from engine.atomic import write_whole, writing
+from engine.errors import EngineError
 from engine.progress import append_line
 from engine.settings import SCHEMA, StepSettings
 from engine.workspace import Workspace
@@ -28,6 +29,26 @@ def record_cell(workspace: Workspace, cell: str, settings: StepSettings, inputs:
             "inputs": dict(inputs),
         }
         write_whole(path, json.dumps(record, ensure_ascii=False, indent=1).encode() + b"\n")
+
+
+def record_scorer(workspace: Workspace, scorer: str, record: Mapping[str, Any]) -> None:
+    """Store what a scorer's name stands for in `artifacts/scorers/<scorer>.json`: judge, rubric, settings; no keys."""
+    path = workspace.artifacts / "scorers" / f"{scorer}.json"
+    content = json.dumps({"scorer": scorer, **record}, ensure_ascii=False, indent=1).encode() + b"\n"
+    if not path.exists() or path.read_bytes() != content:  # what only says how verdicts are read may have been mended since
+        write_whole(path, content)
+
+
+def read_catalog(workspace: Workspace, kind: Literal["cells", "scorers", "checks"]) -> dict[str, dict[str, Any]]:
+    """What has been recorded of every cell, scorer or check, by name."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in sorted((workspace.artifacts / kind).glob("*.json")):
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise EngineError(f"{path} is not JSON ({error}); move it away and run again.") from error
+        found[path.stem] = record
+    return found
 
 
 def note_artifact(workspace: Workspace, path: Path, kind: str, key: str) -> None:

@@ -71,6 +71,11 @@ def scores_folder(workspace: Workspace, scorer: str) -> Path:
     return workspace.artifacts / "scores" / scorer
 
 
+def cells_with_responses(workspace: Workspace) -> list[str]:
+    folder = workspace.artifacts / "responses"
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+
+
 def append_records(segment: Segment, records: Iterable[Response | Score]) -> None:
     segment.append(*(asdict(record) for record in records))
 

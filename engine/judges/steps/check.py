@@ -1,0 +1,109 @@
+"""`tiller judge check`: known cases of one or more rubrics, and whether the judge is to be trusted with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from engine.errors import EngineError, InputError
+from engine.judges.check import Check, examine, questions, record_check
+from engine.judges.judge import Judge, open_judges, rubrics_folder
+from engine.judges.rubric import Rubric, load_rubric, rubric_names
+from engine.judges.settings import CheckSettings
+from engine.judges.verdict import FAILED, TIE, UNPARSED, Verdict
+from engine.progress import Progress
+from engine.statistics import Share
+from engine.store import note_artifact
+from engine.workspace import Workspace, find_workspace
+
+_ALL_DEMO = "demo"
+
+
+def run(settings: CheckSettings) -> str:
+    workspace = find_workspace()
+    rubrics = _rubrics(settings, workspace)
+    judges = open_judges(settings, rubrics, workspace)
+    other = settings.other()
+    others: Sequence[Judge | None] = open_judges(other, rubrics, workspace) if other else [None] * len(rubrics)
+    checks = [_check(workspace, judge, against, settings.accuracy) for judge, against in zip(judges, others, strict=True)]
+    print(_table(checks))
+    spent = next((f"; {text}" for judge in judges if (text := judge.backend.spent())), "")
+    doubted = [check for check in checks if not check.trusted]
+    if doubted:
+        reasons = "\n".join(f"  {check.rubric}: {'; '.join(check.doubts)}" for check in doubted)
+        raise EngineError(f"do not trust {judges[0].name} with {len(doubted)} of {len(checks)} rubrics:\n{reasons}")
+    names = f"{len(checks)} rubrics" if len(checks) > 1 else checks[0].rubric
+    return f"check: trust {judges[0].name} with {names}{spent}"
+
+
+def _rubrics(settings: CheckSettings, workspace: Workspace) -> list[Rubric]:
+    folder = rubrics_folder(workspace)
+    names: dict[str, None] = {}
+    for name in settings.rubric:
+        demo = [one for one in rubric_names(folder) if one.startswith(f"{_ALL_DEMO}.")]
+        names.update(dict.fromkeys(demo if name == _ALL_DEMO else [name]))
+    rubrics = [load_rubric(name, settings.attribute, folder) for name in names]
+    for rubric in rubrics:
+        if not rubric.known:
+            raise InputError(f"Rubric {rubric.id} has no known cases to check a judge with; add [[known]] tables to its file.")
+    return rubrics
+
+
+def _check(workspace: Workspace, judge: Judge, against: Judge | None, least_accuracy: float) -> Check:
+    verdicts = _ask(judge)
+    other = (against.scorer, _ask(against)) if against else None
+    check = examine(judge.scorer, judge.name, judge.rubric, verdicts, least_accuracy, other)
+    path = record_check(workspace, check, judge.rubric, verdicts, time.time())
+    note_artifact(workspace, path, "checks", judge.scorer)
+    return check
+
+
+def _ask(judge: Judge) -> list[Verdict]:
+    asked = questions(judge.rubric)
+    found: dict[int, Verdict] = {}
+    with Progress(f"check {judge.rubric.id} by {judge.name}: questions", len(asked)) as progress:
+        for index, verdict in judge.verdicts(asked):
+            found[index] = verdict
+            progress.advance()
+    return [found[index] for index in range(len(asked))]
+
+
+def _table(checks: Sequence[Check]) -> str:
+    """One line for each rubric; columns about pairs, scales and another judge only where there are any."""
+    columns = [("rubric", [check.rubric for check in checks])]
+    columns.append(("direction", [check.direction for check in checks]))
+    columns.append(("accuracy", [_share(check.accuracy) for check in checks]))
+    columns.append(("n", [str(check.accuracy.total) for check in checks]))
+    columns += [(name, [str(check.labels.get(name, 0)) for check in checks]) for name in (TIE, UNPARSED, FAILED)]
+    if any(check.above is not None for check in checks):
+        columns.append(("AUC", ["" if check.above is None else f"{check.above:.2f}" for check in checks]))
+    if any(check.first_shown for check in checks):
+        columns.append(("first shown wins", [_share(check.first_shown) for check in checks]))
+        columns.append(("same in both orders", [_share(check.consistency) for check in checks]))
+    if any(check.against for check in checks):
+        columns.append((_kappa_heading(checks), [_kappa(check) for check in checks]))
+    columns.append(("verdict", ["trust" if check.trusted else "DO NOT TRUST" for check in checks]))
+    widths = [max(len(heading), *map(len, cells)) for heading, cells in columns]
+    heading = "  ".join(name.ljust(width) for (name, _), width in zip(columns, widths, strict=True))
+    rows = zip(*(cells for _, cells in columns), strict=True)
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return "\n".join([heading.rstrip(), *lines, ""])
+
+
+def _share(share: Share | None) -> str:
+    if share is None or share.total == 0:
+        return ""
+    return f"{share.value:.2f} [{share.low:.2f}–{share.high:.2f}]"
+
+
+def _kappa_heading(checks: Sequence[Check]) -> str:
+    scorer = next(check.against.scorer for check in checks if check.against)
+    return f"κ with {scorer.partition('.')[0]}"
+
+
+def _kappa(check: Check) -> str:
+    found = check.against.agreement if check.against else None
+    if found is None:
+        return "no case that both answered"
+    kappa = "undefined" if found.kappa is None else f"{found.kappa:.2f}"
+    return f"{kappa} (same {found.same:.2f}, n = {found.n})"

@@ -1,0 +1,53 @@
+"""`tiller judge rubrics`: what can be judged by; or one rubric, with the question as a judge is asked it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.errors import InputError
+from engine.judges.asking import ask
+from engine.judges.judge import rubrics_folder
+from engine.judges.rubric import Rubric, find_rubric, load_rubric, rubric_names
+from engine.judges.settings import RubricsSettings
+from engine.judges.verdict import Subject
+from engine.workspace import find_workspace
+
+
+def run(settings: RubricsSettings) -> str:
+    folder = _folder()
+    if settings.name is not None:
+        rubric = find_rubric(settings.name, folder)
+        if settings.attribute is not None:
+            rubric = load_rubric(settings.name, settings.attribute, folder)
+        print(_shown(rubric))
+        return f"rubric {rubric.id}, version {rubric.version}, fingerprint {rubric.fingerprint()}"
+    names = rubric_names(folder)
+    for rubric in (find_rubric(name, folder) for name in names):
+        print(f"{rubric.id:<28}  {_form(rubric):<22}  {rubric.about}")
+    return f"{len(names)} rubrics; `tiller judge rubrics ID` shows one. Your own go into rubrics/<id>.toml of the workspace"
+
+
+def _shown(rubric: Rubric) -> str:
+    """What it is, then every turn that a judge is shown."""
+    lines = [f"{rubric.about}", f"{_form(rubric)}; {len(rubric.known)} known cases for `tiller judge check`"]
+    if rubric.rule is not None:
+        return "\n".join([*lines, str(rubric.rule.model_dump(exclude_defaults=True))])
+    subject = Subject("PROMPT", ("ANSWER A", "ANSWER B"), "ab") if rubric.kind == "pair" else Subject("PROMPT", ("ANSWER",))
+    for turn in ask(rubric, subject):
+        lines += ["", f"[{turn.role}]", turn.content]
+    return "\n".join([*lines, ""])
+
+
+def _form(rubric: Rubric) -> str:
+    """Its kind in a few words."""
+    if rubric.kind == "scale":
+        return f"{rubric.scale[0]:g} to {rubric.scale[1]:g}" + (" (lower is more)" if rubric.direction == "lower" else "")
+    return {"choice": " / ".join(rubric.answers), "pair": "A / B", "rule": "rule"}[rubric.kind]
+
+
+def _folder() -> Path | None:
+    """The user's rubrics; outside a workspace those that come with tiller are listed."""
+    try:
+        return rubrics_folder(find_workspace())
+    except InputError:
+        return None

@@ -1,0 +1,137 @@
+"""What was judged, as means: one row for each cell and scorer, one for each pair of cells that were compared.
+
+Owns joining scores to the texts they judged, what one judgement counts for, and the table. No torch.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from engine.judges.agreement import order_consistency
+from engine.judges.cells import Catalog, cell_name, cell_place
+from engine.judges.rubric import Rubric
+from engine.judges.verdict import FAILED, TIE, UNPARSED, Verdict
+from engine.statistics import Mean, Share, mean_of
+from engine.store import Score, cells_with_responses, read_responses, read_scores
+from engine.workspace import Workspace
+
+
+class Origin(NamedTuple):
+    """Where a response comes from, and which text of it is seen."""
+
+    cell: str
+    prompt_id: str
+    text_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One cell (or two that were compared) by one scorer. `mean` None: the judge answered nothing."""
+
+    scorer: str
+    cells: tuple[str, ...]
+    mean: Mean | None
+    labels: Mapping[str, int]
+    consistency: Share | None = None
+
+
+def observed(score: Score, rubric: Rubric) -> float | None:
+    """What one judgement counts for. Of a share (yes or no, A or B) 1 for the first answer, 0 for another, a tie half; else its
+    value. None: it gave no answer and is left out."""
+    if score.value is None:
+        return None
+    if not is_share(rubric):
+        return score.value
+    return 0.5 if score.label == TIE else float(score.label == rubric.labels()[0])
+
+
+def is_share(rubric: Rubric) -> bool:
+    """Whether a mean of this rubric's judgements is a share, from 0 to 1."""
+    return rubric.kind in ("choice", "pair") or rubric.labels() == ("yes", "no")
+
+
+def rows(workspace: Workspace, scorers: Mapping[str, Rubric], prefixes: Collection[str]) -> list[Row]:
+    """The rows of these scorers, over the cells whose keys begin so (all, without prefixes)."""
+    origins = _origins(workspace)
+    found: list[Row] = []
+    for scorer, rubric in scorers.items():
+        groups: dict[tuple[str, ...], list[tuple[str, Score]]] = {}
+        for score in read_scores(workspace, scorer).values():
+            subjects = [origins[subject] for subject in score.subjects if subject in origins]
+            if tuple(one.text_sha256 for one in subjects) != score.text_sha256:
+                continue  # another text has taken this one's place
+            cells = tuple(one.cell for one in subjects)
+            if not prefixes or any(cell.startswith(tuple(prefixes)) for cell in cells):
+                groups.setdefault(cells, []).append((subjects[0].prompt_id, score))
+        found += [_row(scorer, cells, scores, rubric) for cells, scores in groups.items()]
+    return found
+
+
+def _row(scorer: str, cells: tuple[str, ...], scores: Sequence[tuple[str, Score]], rubric: Rubric) -> Row:
+    units: dict[str, list[float]] = {}
+    for prompt, score in scores:
+        value = observed(score, rubric)
+        if value is not None:
+            units.setdefault(prompt, []).append(value)
+    labels = Counter(score.label for _, score in scores)
+    consistency = _consistency(score for _, score in scores) if len(cells) == 2 else None
+    return Row(scorer, cells, mean_of(units) if units else None, labels, consistency)
+
+
+def _consistency(scores: Iterable[Score]) -> Share:
+    by_pair: dict[tuple[str, ...], dict[str | None, Verdict]] = {}
+    for score in scores:
+        by_pair.setdefault(score.subjects, {})[score.order] = Verdict(score.value, score.label, None)
+    return order_consistency((orders["ab"], orders["ba"]) for orders in by_pair.values() if len(orders) == 2)
+
+
+def _origins(workspace: Workspace) -> dict[str, Origin]:
+    """Every response's, by id."""
+    return {
+        one.id: Origin(cell, one.prompt_id, one.text_sha256)
+        for cell in cells_with_responses(workspace)
+        for one in read_responses(workspace, cell).values()
+    }
+
+
+def table(found: Sequence[Row], scorers: Catalog, cells: Catalog) -> str:
+    """`scorers` and `cells`: what is recorded of each. Rows of one rubric together, a sweep in the order of its multipliers."""
+    lines: list[str] = []
+    ordered = sorted(found, key=lambda row: (row.scorer, *(cell_place(cell, cells) for cell in row.cells)))
+    previous = None
+    width = max((len(_name(row, cells)) for row in found), default=0)
+    for row in ordered:
+        if row.scorer != previous:
+            record = scorers[row.scorer]
+            lines += ["", f"{record['rubric']['id']} by {record['judge']} — {_meaning(record['rubric'], len(row.cells))}"]
+            lines.append(f"  {'':<{width}}  {'mean [95 % interval]':<20}  prompts  answers   tie  unparsed  failed")
+            previous = row.scorer
+        lines.append(f"  {_name(row, cells):<{width}}  {_numbers(row)}")
+    return "\n".join(lines[1:])
+
+
+def _numbers(row: Row) -> str:
+    counts = "  ".join(f"{row.labels.get(name, 0):>{width}}" for name, width in ((TIE, 4), (UNPARSED, 8), (FAILED, 6)))
+    if row.mean is None:
+        return f"{'no answer':<20}  {0:>7}  {0:>7}  {counts}"
+    mean = f"{row.mean.mean:.2f} [{row.mean.low:.2f}–{row.mean.high:.2f}]"
+    kept = f"  same in both orders {row.consistency.value:.2f}" if row.consistency and row.consistency.total else ""
+    return f"{mean:<20}  {row.mean.units:>7}  {row.mean.observations:>7}  {counts}{kept}"
+
+
+def _meaning(rubric: Mapping[str, Any], cells: int) -> str:
+    if cells == 2:
+        return "share of comparisons that the first cell wins"
+    if rubric["kind"] == "choice":
+        return f"share of answers judged “{rubric['answers'][0]}”"
+    if rubric["kind"] == "scale":
+        low, high = rubric["scale"]
+        return f"mean score from {low:g} to {high:g}" + (", lower for more of it" if rubric["direction"] == "lower" else "")
+    return "mean of the rule's values"
+
+
+def _name(row: Row, recorded: Catalog) -> str:
+    return " over ".join(cell_name(cell, recorded) for cell in row.cells)

@@ -1,0 +1,66 @@
+"""How sure a mean or a share is: 95 % intervals, the same everywhere. numpy and scipy are imported when there is something to
+compute; what the numbers mean belongs to the caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+DRAWS = 2000
+LEVEL = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """`mean` over `units` (items or prompts) of their means; [`low`, `high`] is the 95 % bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+    units: int
+    observations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """`count` of `total`; [`low`, `high`] is the 95 % Wilson interval, which holds for few cases and near 0 and 1."""
+
+    count: int
+    total: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        return self.count / self.total
+
+
+def mean_of(units: Mapping[str, Collection[float]]) -> Mean:
+    """The mean over units of their observations' means. The unit is drawn again, since samples of one prompt are no independent
+    evidence. At least one unit, none of them empty."""
+    import numpy as np
+
+    means = np.array([sum(observations) / len(observations) for observations in units.values()])
+    low, high = bootstrap(means.tolist())
+    return Mean(float(means.mean()), low, high, len(means), sum(map(len, units.values())))
+
+
+def bootstrap(means: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """Percentile interval of the mean when units are drawn with replacement. means: [units]."""
+    import numpy as np
+
+    drawn = np.asarray(means)
+    draws = np.random.default_rng(seed).integers(0, len(drawn), (DRAWS, len(drawn)))
+    low, high = np.quantile(drawn[draws].mean(1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def share_of(count: int, total: int) -> Share:
+    """`count` of `total` with its interval; without any case nothing is known: [0, 1]."""
+    if total == 0:
+        return Share(0, 0, 0.0, 1.0)
+    from scipy.stats import binomtest
+
+    interval = binomtest(count, total).proportion_ci(LEVEL, "wilson")
+    return Share(count, total, float(interval.low), float(interval.high))
