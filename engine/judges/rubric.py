@@ -159,7 +159,7 @@ def load_rubric(name: str, attribute: str | None = None, folder: Path | None = N
 
     attribute: what an attribute rubric such as `pair` is to ask about.
     """
-    rubric = _find(name, folder)
+    rubric = find_rubric(name, folder)
     if not rubric.needs_attribute:
         if attribute is not None:
             raise InputError(f"Rubric {rubric.id} asks about no attribute; leave out '{attribute}', or use the rubric pair.")
@@ -177,7 +177,8 @@ def rubric_names(folder: Path | None = None) -> list[str]:
     return sorted({*_stems(SHIPPED), *own, *(f"{_DEMO}{attribute}" for attribute in JUDGE_ATTRIBUTES)})
 
 
-def _find(name: str, folder: Path | None) -> Rubric:
+def find_rubric(name: str, folder: Path | None = None) -> Rubric:
+    """`load_rubric`, for who shows a rubric and does not ask with it: an attribute rubric keeps its `{attribute}`."""
     shipped = _stems(SHIPPED)
     if name.endswith(".toml") or "/" in name:
         path = Path(name).expanduser()
