@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import islice
 from types import TracebackType
@@ -25,10 +26,13 @@ from engine.remote.faults import address, read_failure
 from engine.remote.talk import Talk
 from engine.remote.types import Endpoint, Reply, Request, Usage
 
+_POOL = (
+    16  # requests per client: each looks at all its connections for every request, so many small ones cost less than a large
+)
 _LISTED = 8  # names of models that a message shows
 
 
-def replies(endpoint: Endpoint, requests: Iterable[Request], usage: Usage) -> Iterator[tuple[int, Reply]]:
+def replies(endpoint: Endpoint, requests: Iterable[Request], usage: Usage) -> Generator[tuple[int, Reply], None, None]:
     """Send the requests, taken as they are needed, and yield (index, reply) as they end.
 
     A request that fails after all its tries is a reply without text; what every request would meet (a refused key, an unknown
@@ -73,7 +77,9 @@ def _transport(endpoint: Endpoint) -> dict[str, Any]:
     return {"follow_redirects": True, "trust_env": not on_this_machine(endpoint.base_url)}
 
 
-def _replies(endpoint: Endpoint, secret: str, requests: Iterable[Request], usage: Usage) -> Iterator[tuple[int, Reply]]:
+def _replies(
+    endpoint: Endpoint, secret: str, requests: Iterable[Request], usage: Usage
+) -> Generator[tuple[int, Reply], None, None]:
     pending = enumerate(requests)
     out = 0
     with _Line(endpoint, secret, usage) as line:
@@ -88,17 +94,18 @@ def _replies(endpoint: Endpoint, secret: str, requests: Iterable[Request], usage
             yield index, reply
 
 
+def _client(endpoint: Endpoint, secret: str) -> openai.AsyncOpenAI:
+    """Without retries and time limits of its own: ours hold for all tries, and one that starts anew with each byte is none."""
+    transport = httpx2.AsyncClient(**_transport(endpoint))
+    return openai.AsyncOpenAI(base_url=endpoint.base_url, api_key=secret, max_retries=0, timeout=None, http_client=transport)
+
+
 class _Line:
     """An event loop in a thread, requests going in and replies coming out. Leaving it cancels what is out and closes it."""
 
     def __init__(self, endpoint: Endpoint, secret: str, usage: Usage) -> None:
-        transport = httpx2.AsyncClient(
-            **_transport(endpoint), limits=httpx2.Limits(max_keepalive_connections=endpoint.concurrency)
-        )
-        self._client = openai.AsyncOpenAI(
-            base_url=endpoint.base_url, api_key=secret, max_retries=0, timeout=None, http_client=transport
-        )  # no time limit of its own: one that starts anew with each byte is none
-        self._talk = Talk(endpoint, self._client, usage)
+        self._clients = [_client(endpoint, secret) for _ in range(-(-endpoint.concurrency // _POOL))]
+        self._talk = Talk(endpoint, secret, self._clients, usage)
         self._ended: queue.SimpleQueue[tuple[int, asyncio.Task[Reply]]] = queue.SimpleQueue()
         self._tasks: set[asyncio.Task[Reply]] = set()
         self._loop = asyncio.new_event_loop()
@@ -126,7 +133,9 @@ class _Line:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        async with self._client:
+        async with AsyncExitStack() as stack:
+            for client in self._clients:
+                await stack.enter_async_context(client)
             await self._closing.wait()
             for task in self._tasks:
                 task.cancel()

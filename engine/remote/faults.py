@@ -66,8 +66,8 @@ def read_failure(error: openai.OpenAIError, endpoint: Endpoint, secret: str) -> 
 
 def unreachable(endpoint: Endpoint, fault: Passing) -> EngineError:
     return EngineError(
-        f"{address(endpoint)} was not reached for {endpoint.deadline:g} s ({fault}); start the server or check its address, then "
-        "go on with the same command."
+        f"{address(endpoint)} was not reached for {endpoint.deadline:g} s ({fault}); start the server or check its address, "
+        "then go on with the same command."
     )
 
 

@@ -10,7 +10,9 @@ import asyncio
 import random
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import cycle
 from typing import Any
 
 import httpx2
@@ -45,8 +47,9 @@ class _Asking:
 
 
 class Talk:
-    def __init__(self, endpoint: Endpoint, client: openai.AsyncOpenAI, usage: Usage) -> None:
-        self._endpoint, self._client, self._usage = endpoint, client, usage
+    def __init__(self, endpoint: Endpoint, secret: str, clients: Sequence[openai.AsyncOpenAI], usage: Usage) -> None:
+        self._endpoint, self._secret, self._usage = endpoint, secret, usage
+        self._clients = cycle(clients)
         self._pace = Pace(endpoint.requests_per_minute, endpoint.tokens_per_minute)
         self._schemas = endpoint.structured != "off"
         self._heard_at = 0.0
@@ -104,20 +107,20 @@ class Talk:
         return reply
 
     async def _send(self, body: dict[str, Any], left: float) -> Reply:
-        secret, seconds = self._client.api_key, min(self._endpoint.timeout, left)
+        seconds = min(self._endpoint.timeout, left)
         fault: Passing | Refused | EngineError | None
         try:
             async with asyncio.timeout(seconds):
-                response = await self._client.post("/chat/completions", cast_to=httpx2.Response, body=body)
+                response = await next(self._clients).post("/chat/completions", cast_to=httpx2.Response, body=body)
         except TimeoutError:
             fault = Passing("timeout", f"no reply to one try within {seconds:.3g} s")
         except openai.OpenAIError as error:
-            fault = read_failure(error, self._endpoint, secret)
+            fault = read_failure(error, self._endpoint, self._secret)
             if isinstance(error, openai.APIStatusError):
                 self._hear()
         else:
             self._hear()
-            reply, fault = read_completion(response.content, secret)
+            reply, fault = read_completion(response.content, self._secret)
             self._usage.prompt_tokens += reply.prompt_tokens
             self._usage.completion_tokens += reply.completion_tokens
             if fault is None:
