@@ -68,12 +68,14 @@ def _hub_commit(name: str, revision: str | None) -> str:
     from huggingface_hub import HfApi, try_to_load_from_cache
     from huggingface_hub import errors as hub
 
+    from engine.keys import find_key
+
     places = "'demo', 'demo-base', a folder here or a model on the hub"
     try:
         cached = try_to_load_from_cache(name, "config.json", revision=revision)
         if isinstance(cached, str):
             return Path(cached).parent.name  # …/snapshots/<commit>/config.json
-        commit = HfApi().model_info(name, revision=revision).sha
+        commit = HfApi(token=find_key("HF_TOKEN")).model_info(name, revision=revision).sha
     except hub.HFValidationError as error:
         raise InputError(f"There is no model {name}: it is not {places}; check the name.") from error
     except hub.HfHubHTTPError as error:

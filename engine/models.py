@@ -17,6 +17,7 @@ from torch import nn
 from engine.errors import EngineError, InputError
 from engine.families import Family, Site, SiteKind, family_of
 from engine.identity import ModelSource, resolve_model
+from engine.keys import find_key
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -107,6 +108,8 @@ def load_source(
 
     transformers_logging.disable_progress_bar()  # its bars would fill task logs
     options: dict[str, Any] = {"revision": source.revision, "trust_remote_code": False}
+    if source.revision is not None:
+        options["token"] = find_key("HF_TOKEN")
     default = "float32" if source.is_demo else "auto"
     try:
         config = AutoConfig.from_pretrained(source.location, **options)
