@@ -1,0 +1,1 @@
+"""Recognising data files and saying what is wrong with them."""

@@ -1,0 +1,163 @@
+"""The settings of `tiller data`: options, keys and what the provenance of a made set records.
+
+What decides a request is apart from what decides which items are kept: raising `--count` or `--similarity` asks nothing again.
+Names of servers stay out of keys, the assistant's identity stands for them. No torch, no network.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import field_validator, model_validator
+
+from engine.settings import StepSettings, option
+
+Role = Literal["ask", "watch", "both", "neutral"]
+
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
+
+
+class AssistantSettings(StepSettings):
+    """Who writes the items."""
+
+    assistant: str = option(
+        ...,
+        "http(s)://HOST/v1 (any OpenAI-compatible server), 'openai', or a local model: 'demo', a folder or a hub id",
+        affects_result=False,
+    )
+    assistant_model: str | None = option(None, "the model's name at a server", affects_result=False)
+    assistant_key: str = option("OPENAI_API_KEY", "NAME of the variable that holds a server's key", affects_result=False)
+    temperature: float = option(1.0, "of the assistant; 0 takes the likeliest token always", ge=0, le=2)
+    max_tokens: int = option(3000, "longest reply, in tokens", ge=16)
+    seed: int = option(0, "of topics, styles and draws", ge=0)
+    structured: Literal["auto", "on", "off"] = option(
+        "auto", "hold a server's replies to the items' form; auto: where the server can", affects_result=False
+    )
+    concurrency: int = option(16, "requests in flight at a server", affects_result=False, ge=1)
+    requests_per_minute: float | None = option(None, "a server's limit (none: no limit)", affects_result=False, gt=0)
+    tokens_per_minute: float | None = option(None, "a server's limit (none: no limit)", affects_result=False, gt=0)
+    timeout: float = option(120.0, "seconds for one try of a request", affects_result=False, gt=0)
+    deadline: float = option(600.0, "seconds for a request with all its tries", affects_result=False, gt=0)
+    price_in: float = option(0.0, "price of a million tokens sent, for the summary", affects_result=False, ge=0)
+    price_out: float = option(0.0, "price of a million tokens received, for the summary", affects_result=False, ge=0)
+    device_map: str | None = option(None, "'auto' spreads a local model over devices", affects_result=False)
+    batch_size: int = option(16, "requests to a local model per forward pass", affects_result=False, ge=1)
+
+
+class RequestSettings(AssistantSettings):
+    """What every request says, whatever is made."""
+
+    per_request: int = option(10, "items asked for in one request", ge=1, le=100)
+    topics: tuple[str, ...] = option((), "subjects to spread the requests over (none: forty of everyday life)")
+    examples: str | None = option(None, "file of good items; three are shown in each request", affects_result=False)
+
+
+class KeepingSettings(StepSettings):
+    """Which items are kept, how many, and where."""
+
+    count: int = option(200, "good items to make", ge=1)
+    max_requests: int | None = option(None, "give up after so many (none: four times what would do)", ge=1)
+    similarity: float = option(90.0, "an item at least so alike an earlier one, in %, is dropped", ge=50, le=100)
+    avoid: tuple[str, ...] = option((), "files whose items must not come again", affects_result=False)
+    to: str | None = option(None, "folder to write into (none: under the workspace's datasets/)", affects_result=False)
+    overwrite: bool = option(False, "replace a set that is there", affects_result=False)
+
+
+class SplitSettings(StepSettings):
+    """How items are divided; an item's place depends on its own text only."""
+
+    validation: float = option(0.15, "share of the items to choose a layer on", ge=0, lt=1)
+    test: float = option(0.15, "share of the items to report on", ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _room_for_training(self) -> SplitSettings:
+        if self.validation + self.test >= 1:
+            raise ValueError("--validation and --test leave nothing to train on; their sum must be below 1")
+        return self
+
+
+class ContrastRequests(RequestSettings):
+    """What the requests for contrast pairs depend on."""
+
+    step: ClassVar[str] = "data.make.contrast"
+
+    behavior: str = option(..., "name of the behaviour, also of its folder", pattern=NAME)
+    description: str = option(..., "what an answer that shows the behaviour does", min_length=3)
+    opposite: str | None = option(None, "what the other answer does (none: not that)")
+    form: Literal["ab", "open"] = option("ab", "short options, or complete answers of a few sentences")
+
+
+class ContrastSettings(SplitSettings, KeepingSettings, ContrastRequests):
+    """Questions with an answer that shows a behaviour and one that does not, as a CAA-form data set for `tiller steer`."""
+
+    def requests(self) -> ContrastRequests:
+        return ContrastRequests(**_part(self, ContrastRequests))
+
+
+class QueriesRequests(RequestSettings):
+    """What the requests for queries depend on."""
+
+    step: ClassVar[str] = "data.make.queries"
+
+    name: str = option(..., "name of the set, also of its folder", pattern=NAME)
+    description: str = option(..., "what the queries are about", min_length=3)
+    style: str | None = option(None, "how they are worded (none: as many people would type them)")
+
+
+class QueriesSettings(SplitSettings, KeepingSettings, QueriesRequests):
+    """Questions to put to a model, as JSON lists of strings; those that presuppose their answer are dropped."""
+
+    leading: bool = option(False, "keep questions that presuppose their answer, as 'Why is it okay to …'")
+
+    def requests(self) -> QueriesRequests:
+        return QueriesRequests(**_part(self, QueriesRequests))
+
+
+class PhrasesRequests(RequestSettings):
+    """What the requests for phrases depend on."""
+
+    step: ClassVar[str] = "data.make.phrases"
+
+    name: str = option(..., "name of the set, also of its file", pattern=NAME)
+    description: str = option("texts of every kind", "what kind of texts the phrases are about", min_length=3)
+    roles: tuple[Role, ...] = option(("ask", "watch"), "what the phrases are for, in equal numbers", min_length=1)
+    stem: str = option("Edit RESPONSE", "how every instruction begins", min_length=1)
+
+    @field_validator("roles")
+    @classmethod
+    def _each_once(cls, roles: tuple[Role, ...]) -> tuple[Role, ...]:
+        if len(set(roles)) < len(roles):
+            raise ValueError("name every role once")
+        return roles
+
+
+class PhrasesSettings(KeepingSettings, PhrasesRequests):
+    """Subjective phrases for the thesaurus, as JSON lines: what developers ask for, and what nobody would."""
+
+    similarity: float = option(94.0, "a phrase at least so alike an earlier one, in %, is dropped", ge=50, le=100)
+
+    def requests(self) -> PhrasesRequests:
+        return PhrasesRequests(**_part(self, PhrasesRequests))
+
+
+class CheckSettings(StepSettings):
+    """Recognise data files and say everything that is wrong with them, by file, row and field."""
+
+    step: ClassVar[str] = "data.check"
+
+    paths: tuple[str, ...] = option(..., "files or folders", min_length=1, positional=True)
+    all: bool = option(False, "show every problem, not the first twenty of each file")
+
+
+class GetSettings(StepSettings):
+    """Download the published CAA data sets into the workspace, each file checked against its pinned hash."""
+
+    step: ClassVar[str] = "data.get.caa"
+
+    to: str | None = option(None, "folder to write into (none: datasets/caa of the workspace)")
+    source: str = option("https://raw.githubusercontent.com/nrimsky/CAA", "a mirror: BASE/COMMIT/datasets/… is fetched")
+    overwrite: bool = option(False, "replace files that are there with other contents")
+
+
+def _part(settings: StepSettings, kind: type[StepSettings]) -> dict[str, Any]:
+    return {name: getattr(settings, name) for name in kind.model_fields}

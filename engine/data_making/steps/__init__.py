@@ -1,0 +1,1 @@
+"""The steps of `tiller data`: one module per command."""
