@@ -1,7 +1,7 @@
 """A chat-completions server for tests and benchmarks: slow and faulty on demand, and it counts everything it is asked.
 
 In a test: `with ChatServer(delay=0.2, faults=0.2) as server: …server.url…`, in a thread of this process, with any `answer`.
-As a program: `python tests/chat_server.py --delay 0.2 --faults 0.2` prints its address on a line; `GET /counts` tells counts.
+As a program: `python tests/servers/chat_server.py --delay 0.2 --faults 0.2` prints its address on a line; `GET /counts` tells counts.
 Standard library only.
 """
 
