@@ -26,9 +26,7 @@ from engine.remote.faults import address, read_failure
 from engine.remote.talk import Talk
 from engine.remote.types import Endpoint, Reply, Request, Usage
 
-_POOL = (
-    16  # requests per client: each looks at all its connections for every request, so many small ones cost less than a large
-)
+_POOL = 16  # requests per client: for each request it looks at all its connections, so one large client would be slow
 _LISTED = 8  # names of models that a message shows
 
 
