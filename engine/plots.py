@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from engine.judges.verdict import NO_ANSWER
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLORS = ("#377eb8", "#ff7f00", "#4daf4a", "#984ea3", "#a65628", "#f781bf")
+_REMARK_WIDTH = 90
 _MARKERS = ("●", "▲", "■", "◆", "○", "+")
 _TERMINAL_COLORS = ("blue+", "orange", "green+", "magenta+", "red", "cyan+")
 
@@ -36,6 +36,8 @@ class PointLike(Protocol):
     def units(self) -> int: ...
     @property
     def observations(self) -> int: ...
+    @property
+    def labels(self) -> Mapping[str, int]: ...
 
 
 class CurveLike(Protocol):
@@ -48,7 +50,7 @@ class CurveLike(Protocol):
 @dataclass(frozen=True, slots=True)
 class Panel:
     """One pair of axes. `counts` says what each curve's numbers rest on, `note` what the bands are; `control_of` gives the
-    curve that a control belongs to, whose colour it takes, dashed."""
+    curve that a control belongs to, whose colour it takes, dashed. `remarks`: whole sentences about all of it."""
 
     title: str
     x_label: str
@@ -57,6 +59,8 @@ class Panel:
     counts: Mapping[str, str]
     note: str
     control_of: Mapping[str, str]
+    y_range: tuple[float, float] = (0, 1)
+    remarks: tuple[str, ...] = ()
 
     def color(self, curve: CurveLike) -> int:
         """The curve's place in the colour cycle."""
@@ -67,7 +71,7 @@ class Panel:
 def heading(panel: Panel, width: int = 80) -> str:
     """Title, axis and counts, wrapped to `width` columns."""
     counts = "; ".join(f"{name} {count}" for name, count in panel.counts.items())
-    lines = (f"{panel.title} — {panel.y_label}", f"{counts}; {panel.note}")
+    lines = (f"{panel.title} — {panel.y_label}", f"{counts}; {panel.note}", *panel.remarks)
     return "\n".join(textwrap.fill(line, width) for line in lines)
 
 
@@ -75,11 +79,10 @@ def table(panel: Panel) -> str:
     """The panel's numbers, one row per x: mean and interval of every curve. Four curves fit 80 columns."""
     xs = sorted({point.multiplier for curve in panel.curves for point in curve.points})
     columns = [{point.multiplier: point for point in curve.points} for curve in panel.curves]
-    lines = ["  ".join(["  × v", *(curve.name[:16].rjust(16) for curve in panel.curves)])]
-    for x in xs:
-        found = (column.get(x) for column in columns)
-        cells = (f"{at.mean:.2f} [{at.low:.2f}–{at.high:.2f}]" if at else "" for at in found)
-        lines.append("  ".join([f"{x:+.2f}", *(cell.rjust(16) for cell in cells)]))
+    rows = [[_with_interval(column.get(x)) for column in columns] for x in xs]
+    width = max(16, *(len(cell) for row in rows for cell in row))
+    lines = ["  ".join(["  × v", *(curve.name[:width].rjust(width) for curve in panel.curves)])]
+    lines += ["  ".join([f"{x:+.2f}", *(cell.rjust(width) for cell in row)]) for x, row in zip(xs, rows, strict=True)]
     return "\n".join(lines)
 
 
@@ -95,8 +98,9 @@ def terminal(panel: Panel, width: int = 80, height: int = 20, color: bool = True
         shade = "gray" if curve.name in panel.control_of else _TERMINAL_COLORS[panel.color(curve) % len(_TERMINAL_COLORS)]
         plt.plot(xs, ys, color=shade, marker="braille")
         plt.scatter(xs, ys, color=shade, marker=_MARKERS[number % len(_MARKERS)], label=curve.name)
-    plt.ylim(0, 1)
-    plt.yticks([0, 0.25, 0.5, 0.75, 1])
+    low, high = panel.y_range
+    plt.ylim(low, high)
+    plt.yticks([low + (high - low) * quarter / 4 for quarter in range(5)])
     plt.xticks(sorted({point.multiplier for curve in panel.curves for point in curve.points}))
     plt.xlabel(panel.x_label)
     drawn = plt.build() if color else plt.uncolorize(plt.build())
@@ -136,13 +140,18 @@ def csv_text(panels: Sequence[Panel]) -> str:
     """Every number of the picture."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["panel", "curve", "multiplier", "mean", "low95", "high95", "units", "observations"])
+    writer.writerow(["panel", "curve", "multiplier", "mean", "low95", "high95", "units", "observations", *NO_ANSWER])
     for panel in panels:
         for curve in panel.curves:
             for at in curve.points:
                 numbers = [f"{number:.6f}" for number in (at.mean, at.low, at.high)]
-                writer.writerow([panel.y_label, curve.name, at.multiplier, *numbers, at.units, at.observations])
+                counts = [at.units, at.observations, *(at.labels.get(label, 0) for label in NO_ANSWER)]
+                writer.writerow([panel.y_label, curve.name, at.multiplier, *numbers, *counts])
     return out.getvalue()
+
+
+def _with_interval(at: PointLike | None) -> str:
+    return f"{at.mean:.2f} [{at.low:.2f}–{at.high:.2f}]" if at else ""
 
 
 def _draw(panel: Panel, ax: Axes) -> None:
@@ -164,9 +173,12 @@ def _draw(panel: Panel, ax: Axes) -> None:
             label=f"{curve.name} ({panel.counts[curve.name]})",
         )
     ax.axvline(0, color="#cccccc", linewidth=0.8, zorder=0)
-    ax.set_ylim(-0.03, 1.03)
-    ax.set_title(panel.title, pad=20)
-    ax.annotate(panel.note, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8, color="#777777")
+    low, high = panel.y_range
+    ax.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
+    remarks = [line for remark in (panel.note, *panel.remarks) for line in textwrap.wrap(remark, _REMARK_WIDTH)]
+    ax.set_title(panel.title, pad=8 + 12 * len(remarks))
+    said = "\n".join(remarks)
+    ax.annotate(said, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=8, color="#777777")
     ax.set_xlabel(panel.x_label)
     ax.set_ylabel(panel.y_label)
     ax.grid(axis="y", color="#e8e8e8", linewidth=0.8)

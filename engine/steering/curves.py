@@ -1,29 +1,31 @@
 """Curves over multipliers, from records: a mean at every multiplier with its bootstrap interval.
 
-Owns the arithmetic and where the numbers come from. The unit that is drawn again is the item or the prompt, since samples of
-one prompt are no independent evidence. No torch.
+Owns where the numbers come from and how cells become points. The unit that is drawn again is the item or the prompt, since
+samples of one prompt are no independent evidence. What a judge gave no answer to is left out of a mean and counted. No torch.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from engine.data import ABItem, Prompt
+from engine.judges.rubric import Rubric
+from engine.judges.summary import observed
+from engine.statistics import mean_of
 from engine.steering.experiment import Cell
 from engine.steering.measures import AB_KIND
 from engine.store import Score, read_measurements, read_responses
 from engine.workspace import Workspace
 
-DRAWS = 2000
-LEVEL = 0.95
+Labels = Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`mean` over `units` (items or prompts) of their means; [`low`, `high`] is the 95 % bootstrap interval."""
+    """`mean` over `units` (items or prompts) of their means; [`low`, `high`] is the 95 % bootstrap interval. `labels`: how
+    often a judge gave each, those that are left out too."""
 
     multiplier: float
     mean: float
@@ -31,12 +33,16 @@ class Point:
     high: float
     units: int
     observations: int
+    labels: Labels = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
+    """`labels`: over all of its cells, those without any answer too, which are no points."""
+
     name: str
     points: tuple[Point, ...]
+    labels: Labels = field(default_factory=dict)
 
 
 Scores = Mapping[tuple[tuple[str, ...], tuple[str, ...], str | None], Score]
@@ -48,50 +54,54 @@ def letter_curve(workspace: Workspace, cells: Sequence[Cell], items: Sequence[AB
     """Mean p(matching letter) of the measured items."""
     wanted = {item.id for item in items}
 
-    def units(cell: Cell) -> Units:
+    def units(cell: Cell) -> tuple[Units, Labels]:
         rows = read_measurements(workspace, AB_KIND, cell.key, "item_id")
-        return {item: [row["p_matching"]] for item, row in rows.items() if item in wanted}
+        return {item: [row["p_matching"]] for item, row in rows.items() if item in wanted}, {}
 
     return curve(name, cells, units)
 
 
 def judged_curve(
-    workspace: Workspace, cells: Sequence[Cell], prompts: Sequence[Prompt], samples: int, scores: Scores, name: str
+    workspace: Workspace,
+    cells: Sequence[Cell],
+    prompts: Sequence[Prompt],
+    samples: int,
+    scores: Scores,
+    rubric: Rubric,
+    name: str,
 ) -> Curve:
-    """Share of the answers that the judge says show the behaviour; a tie counts half, what failed does not count."""
+    """Of a yes/no rubric the share of answers judged yes, a tie half; else the mean of the judge's values."""
     wanted = {prompt.id for prompt in prompts}
 
-    def units(cell: Cell) -> Units:
+    def units(cell: Cell) -> tuple[Units, Labels]:
         found: Units = {}
+        labels: Counter[str] = Counter()
         for answer in read_responses(workspace, cell.key).values():
             score = scores.get(((answer.id,), (answer.text_sha256,), None))
-            if answer.prompt_id in wanted and answer.sample < samples and score is not None and score.value is not None:
-                found.setdefault(answer.prompt_id, []).append(0.5 if score.label == "tie" else float(score.value > 0.5))
-        return found
+            if answer.prompt_id not in wanted or answer.sample >= samples or score is None:
+                continue
+            labels[score.label] += 1
+            value = observed(score, rubric)
+            if value is not None:
+                found.setdefault(answer.prompt_id, []).append(value)
+        return found, labels
 
     return curve(name, cells, units)
 
 
-def curve(name: str, cells: Sequence[Cell], units: Callable[[Cell], Units]) -> Curve:
+def curve(name: str, cells: Sequence[Cell], units: Callable[[Cell], tuple[Units, Labels]]) -> Curve:
     """One point per multiplier; cells that share one (random vectors of several seeds) are pooled by unit."""
-    pooled: dict[float, Units] = {}
+    pooled: dict[float, tuple[Units, Counter[str]]] = {}
     for cell in cells:
-        at = pooled.setdefault(cell.multiplier, {})
-        for unit, observations in units(cell).items():
+        at, labels = pooled.setdefault(cell.multiplier, ({}, Counter()))
+        found, given = units(cell)
+        labels.update(given)
+        for unit, observations in found.items():
             at.setdefault(unit, []).extend(observations)
-    points = (point(multiplier, found) for multiplier, found in sorted(pooled.items()) if found)
-    return Curve(name, tuple(points))
+    points = (point(multiplier, found, labels) for multiplier, (found, labels) in sorted(pooled.items()) if found)
+    return Curve(name, tuple(points), sum((labels for _, labels in pooled.values()), Counter()))
 
 
-def point(multiplier: float, units: Units) -> Point:
-    means = np.array([np.mean(observations) for observations in units.values()])
-    low, high = bootstrap(means)
-    observations = sum(map(len, units.values()))
-    return Point(multiplier, float(means.mean()), low, high, len(means), observations)
-
-
-def bootstrap(means: np.ndarray, seed: int = 0) -> tuple[float, float]:
-    """Percentile interval of the mean when units are drawn with replacement. means: [units]."""
-    draws = np.random.default_rng(seed).integers(0, len(means), (DRAWS, len(means)))
-    low, high = np.quantile(means[draws].mean(1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+def point(multiplier: float, units: Units, labels: Labels | None = None) -> Point:
+    at = mean_of(units)
+    return Point(multiplier, at.mean, at.low, at.high, at.units, at.observations, labels or {})

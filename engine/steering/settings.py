@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import ClassVar, Literal, Self
 
 from engine.families import SiteKind
+from engine.judges.settings import JudgeSettings
 from engine.positions import PositionRule
 from engine.settings import StepSettings, option
 
@@ -70,13 +71,6 @@ class ApplySettings(SweepSettings, VectorSettings):
     """A sweep of one behaviour's vector."""
 
     step: ClassVar[str] = "steer.apply"
-
-
-class JudgeSettings(StepSettings):
-    """Who judges the answers."""
-
-    judge: str = option("demo", "the local judge model", affects_result=False)
-    judge_batch_size: int = option(256, "questions to the judge per forward pass", affects_result=False, ge=1)
 
 
 class ScoreSettings(JudgeSettings, ApplySettings):

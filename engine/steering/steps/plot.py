@@ -14,8 +14,10 @@ from engine.store import note_artifact
 
 
 def run(settings: PlotSettings) -> str:
-    experiment, panels = sweep_panels(settings)
-    key = settings.key(model=experiment.source.identity, data=experiment.data.test.hash(), vectors=experiment.vectors_key)
+    sweep = sweep_panels(settings)
+    experiment, panels = sweep.experiment, sweep.panels
+    inputs = {"model": experiment.source.identity, "data": experiment.data.test.hash(), "vectors": experiment.vectors_key}
+    key = settings.key(**inputs, **({"scorer": sweep.scorer} if sweep.scorer else {}))
     path = experiment.workspace.plots / f"steer-{settings.behavior}-{key}.png"
     numbers = path.with_suffix(".csv")
     write_whole(path, png(panels))

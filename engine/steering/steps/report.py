@@ -8,7 +8,7 @@ from engine.steering.steps.plot import show
 
 
 def run(settings: ReportSettings) -> str:
-    panels = [panel for plot in settings.plots() for panel in sweep_panels(plot)[1]]
+    panels = [panel for plot in settings.plots() for panel in sweep_panels(plot).panels]
     for panel in panels:
         show(panel)
     rises = ", ".join(

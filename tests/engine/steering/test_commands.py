@@ -61,6 +61,7 @@ def test_the_four_steps_and_the_report(workspace, capsys, monkeypatch):
         "cells",
         "measurements",
         "responses",
+        "scorers",
         "scores",
         "plots",
         "manifest",

@@ -10,8 +10,9 @@ import pytest
 from engine.data import ABItem, Message
 from engine.likelihood import Likelihood
 from engine.plots import Panel, csv_text, heading, png, table, terminal
+from engine.statistics import bootstrap
 from engine.steering.ab import _record
-from engine.steering.curves import Curve, bootstrap, point
+from engine.steering.curves import Curve, point
 
 NAMES = ("harmful", "random, harmful", "harmless", "random, harmless")
 
