@@ -1,6 +1,6 @@
 """What a judge is asked about, and what it says. No torch, no network: every backend and every reader shares these.
 
-Labels that are no answer (`TIE`, `UNPARSED`, `FAILED`) are counted in every table: a mean is only as good as what it leaves out.
+Labels that are no answer (`TIE`, `UNPARSED`, `FAILED`) are counted in every table: a mean is as good as what it leaves out.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Subject:
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`value`: on the rubric's scale; of a choice the share of its first answer; of a pair the share of subject one, whichever
-    way they were shown. None for `unparsed` and `failed`. `label`: one of the rubric's labels, or a `NO_ANSWER`. `raw`: what the
-    judge said, as it said it.
+    way they were shown. None for `unparsed` and `failed`. `label`: one of the rubric's labels, or a `NO_ANSWER`. `raw`: what
+    the judge said, as it said it.
     """
 
     value: float | None
