@@ -90,7 +90,9 @@ def examine(
     if rubric.kind == "pair":
         won = [winner(verdict) for verdict in verdicts]
         right, wrong = won.count("first"), won.count("second")
-        shown = [(question.order, verdict) for question, verdict in zip(questions(rubric), verdicts, strict=True)]
+        shown: list[tuple[Order | None, Verdict]] = [
+            (question.order, verdict) for question, verdict in zip(questions(rubric), verdicts, strict=True)
+        ]
         first, consistency = first_shown(shown), order_consistency(twos)
     else:
         right, wrong = _outranked(twos, rubric) if _is_graded(rubric) else _sided(twos, rubric)

@@ -27,7 +27,8 @@ PROTOCOL = 1
 """Number of the rules of `asking`, `parsing` and `rules`; whoever changes what they do with a rubric raises it."""
 
 SHIPPED = Path(__file__).with_name("rubrics")
-_DEMO = "demo."
+DEMO = "demo."
+"""Where the ids of the demo judge's rubrics begin."""
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SLUG_LENGTH = 60
 
@@ -174,7 +175,7 @@ def rubric_names(folder: Path | None = None) -> list[str]:
     from engine.demo.data import JUDGE_ATTRIBUTES
 
     own = _stems(folder) if folder is not None else []
-    return sorted({*_stems(SHIPPED), *own, *(f"{_DEMO}{attribute}" for attribute in JUDGE_ATTRIBUTES)})
+    return sorted({*_stems(SHIPPED), *own, *(f"{DEMO}{attribute}" for attribute in JUDGE_ATTRIBUTES)})
 
 
 def find_rubric(name: str, folder: Path | None = None) -> Rubric:
@@ -185,10 +186,10 @@ def find_rubric(name: str, folder: Path | None = None) -> Rubric:
         if not path.is_file():
             raise InputError(f"There is no rubric file {name}; give the path of a .toml, or one of {', '.join(shipped)}.")
         return _read(path, shipped)
-    if name.startswith(_DEMO):
+    if name.startswith(DEMO):
         from engine.judges.demo import demo_rubric
 
-        return demo_rubric(name.removeprefix(_DEMO))
+        return demo_rubric(name.removeprefix(DEMO))
     own = _stems(folder) if folder is not None else []
     if folder is not None and name in own:
         return _read(folder / f"{name}.toml", shipped)
@@ -197,7 +198,7 @@ def find_rubric(name: str, folder: Path | None = None) -> Rubric:
     known = rubric_names(folder)
     close = difflib.get_close_matches(name, known, 1)
     guess = f"did you mean {close[0]}? The rubrics" if close else "the rubrics"
-    listed = ", ".join([*shipped, f"{_DEMO}<attribute>", *(one for one in own if one not in shipped)])
+    listed = ", ".join([*shipped, f"{DEMO}<attribute>", *(one for one in own if one not in shipped)])
     raise InputError(f"There is no rubric '{name}'; {guess} are {listed}, or give the path of a .toml.")
 
 
@@ -217,7 +218,7 @@ def _read(path: Path, taken: tuple[str, ...] | list[str]) -> Rubric:
         raise InputError(f"Rubric file {path} cannot be read: {error.strerror}; check the path and its permissions.") from error
     if fields.get("id") != path.stem:
         raise InputError(f"Rubric file {path}: field id must be the file's name, '{path.stem}'; change one of them.")
-    if path.stem in taken or path.stem.startswith(_DEMO):
+    if path.stem in taken or path.stem.startswith(DEMO):
         raise InputError(
             f"Rubric file {path}: the id '{path.stem}' belongs to a rubric that comes with tiller; give the file and its id "
             "another name."

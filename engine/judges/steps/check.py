@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from engine.errors import EngineError, InputError
 from engine.judges.check import Check, examine, questions, record_check
 from engine.judges.judge import Judge, open_judges, rubrics_folder
-from engine.judges.rubric import Rubric, load_rubric, rubric_names
+from engine.judges.rubric import DEMO, Rubric, load_rubric, rubric_names
 from engine.judges.settings import CheckSettings
 from engine.judges.verdict import FAILED, TIE, UNPARSED, Verdict
 from engine.progress import Progress
@@ -16,16 +16,20 @@ from engine.statistics import Share
 from engine.store import note_artifact
 from engine.workspace import Workspace, find_workspace
 
-_ALL_DEMO = "demo"
-
 
 def run(settings: CheckSettings) -> str:
     workspace = find_workspace()
     rubrics = _rubrics(settings, workspace)
     judges = open_judges(settings, rubrics, workspace)
     other = settings.other()
-    others: Sequence[Judge | None] = open_judges(other, rubrics, workspace) if other else [None] * len(rubrics)
-    checks = [_check(workspace, judge, against, settings.accuracy) for judge, against in zip(judges, others, strict=True)]
+    others = open_judges(other, rubrics, workspace) if other else []
+    said, others_said = _ask(judges), _ask(others)
+    checks: list[Check] = []
+    for number, (judge, verdicts) in enumerate(zip(judges, said, strict=True)):
+        against = (others[number].scorer, others_said[number]) if others else None
+        checks.append(examine(judge.scorer, judge.name, judge.rubric, verdicts, settings.accuracy, against))
+        path = record_check(workspace, checks[-1], judge.rubric, verdicts, time.time())
+        note_artifact(workspace, path, "checks", judge.scorer)
     print(_table(checks))
     spent = next((f"; {text}" for judge in judges if (text := judge.backend.spent())), "")
     doubted = [check for check in checks if not check.trusted]
@@ -40,8 +44,8 @@ def _rubrics(settings: CheckSettings, workspace: Workspace) -> list[Rubric]:
     folder = rubrics_folder(workspace)
     names: dict[str, None] = {}
     for name in settings.rubric:
-        demo = [one for one in rubric_names(folder) if one.startswith(f"{_ALL_DEMO}.")]
-        names.update(dict.fromkeys(demo if name == _ALL_DEMO else [name]))
+        demo = [one for one in rubric_names(folder) if one.startswith(DEMO)]
+        names.update(dict.fromkeys(demo if f"{name}." == DEMO else [name]))
     rubrics = [load_rubric(name, settings.attribute, folder) for name in names]
     for rubric in rubrics:
         if not rubric.known:
@@ -49,23 +53,20 @@ def _rubrics(settings: CheckSettings, workspace: Workspace) -> list[Rubric]:
     return rubrics
 
 
-def _check(workspace: Workspace, judge: Judge, against: Judge | None, least_accuracy: float) -> Check:
-    verdicts = _ask(judge)
-    other = (against.scorer, _ask(against)) if against else None
-    check = examine(judge.scorer, judge.name, judge.rubric, verdicts, least_accuracy, other)
-    path = record_check(workspace, check, judge.rubric, verdicts, time.time())
-    note_artifact(workspace, path, "checks", judge.scorer)
-    return check
-
-
-def _ask(judge: Judge) -> list[Verdict]:
-    asked = questions(judge.rubric)
-    found: dict[int, Verdict] = {}
-    with Progress(f"check {judge.rubric.id} by {judge.name}: questions", len(asked)) as progress:
-        for index, verdict in judge.verdicts(asked):
-            found[index] = verdict
-            progress.advance()
-    return [found[index] for index in range(len(asked))]
+def _ask(judges: Sequence[Judge]) -> list[list[Verdict]]:
+    """What each says of its rubric's questions, in their order."""
+    if not judges:
+        return []
+    asked = [questions(judge.rubric) for judge in judges]
+    answered: list[list[Verdict]] = []
+    with Progress(f"check by {judges[0].name}: questions", sum(map(len, asked))) as progress:
+        for judge, subjects in zip(judges, asked, strict=True):
+            found: dict[int, Verdict] = {}
+            for index, verdict in judge.verdicts(subjects):
+                found[index] = verdict
+                progress.advance()
+            answered.append([found[index] for index in range(len(subjects))])
+    return answered
 
 
 def _table(checks: Sequence[Check]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.errors import InputError
 from engine.judges.asking import ask
 from engine.judges.judge import rubrics_folder
-from engine.judges.rubric import Rubric, find_rubric, load_rubric, rubric_names
+from engine.judges.rubric import DEMO, Rubric, find_rubric, load_rubric, rubric_names
 from engine.judges.settings import RubricsSettings
 from engine.judges.verdict import Subject
 from engine.workspace import find_workspace
@@ -22,8 +22,12 @@ def run(settings: RubricsSettings) -> str:
         print(_shown(rubric))
         return f"rubric {rubric.id}, version {rubric.version}, fingerprint {rubric.fingerprint()}"
     names = rubric_names(folder)
-    for rubric in (find_rubric(name, folder) for name in names):
-        print(f"{rubric.id:<28}  {_form(rubric):<22}  {rubric.about}")
+    rubrics = [find_rubric(name, folder) for name in names if not name.startswith(DEMO)]
+    width = max(len(rubric.id) for rubric in rubrics)
+    for rubric in rubrics:
+        print(f"{rubric.id:<{width}}  {_form(rubric):<10}  {rubric.about}")
+    attributes = [name.removeprefix(DEMO) for name in names if name.startswith(DEMO)]
+    print(f"\n{DEMO}<attribute>: the demo judge's own question about {', '.join(attributes)}\n")
     return f"{len(names)} rubrics; `tiller judge rubrics ID` shows one. Your own go into rubrics/<id>.toml of the workspace"
 
 
