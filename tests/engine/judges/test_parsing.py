@@ -194,16 +194,14 @@ def test_showing_a_pair_the_other_way_round_changes_nothing(text):
         assert (one.label, one.value) == (other.label, other.value)
 
 
+WORDS = [*"0123456789", "10", "/10", ".", "-", " ", "score: ", "yes", "no", "not ", "the answer is ", "A", "b", "\n"]
+JSON = st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=3)
 REPLIES = st.one_of(
     st.text(max_size=60),
-    st.lists(
-        st.sampled_from([*"0123456789", "10", "/10", ".", "-", " ", "score: ", "yes", "no", "not ", "the answer is ", "A", "b", "\n"]),
-        max_size=12,
-    ).map("".join),
-    st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text(), st.lists, max_leaves=3).map(
-        lambda value: json.dumps({"answer": value})
-    ),
+    st.lists(st.sampled_from(WORDS), max_size=12).map("".join),
+    JSON.map(lambda value: json.dumps({"answer": value})),
 )
+FORMS = ["{}", "{}/10", "Score: {}", "**{}**", "{}.0", '{{"answer": {}}}', "<think>9</think>{}"]
 
 
 @given(REPLIES)
@@ -222,7 +220,10 @@ def test_any_reply_is_exactly_one_verdict(text):
             assert rubric.scale[0] <= found.value <= rubric.scale[1]
 
 
-@given(st.integers(0, 10), st.sampled_from(["{}", "{}/10", "Score: {}", "**{}**", "{}.0", '{{"answer": {}}}', "<think>9</think>{}"]))
+@given(
+    st.integers(0, 10),
+    st.sampled_from(["{}", "{}/10", "Score: {}", "**{}**", "{}.0", '{{"answer": {}}}', "<think>9</think>{}"]),
+)
 def test_every_number_of_the_scale_is_read_in_every_form(number, form):
     assert parse(SCALE, ONE, form.format(number)).value == number
 
