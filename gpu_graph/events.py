@@ -80,6 +80,28 @@ class DeadlinePassed:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceReady:
+    """The service answers as it should, on its port, from a process of this attempt."""
+
+    run_id: str
+    task_id: str
+    attempt: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUnfit:
+    """The service lives but cannot be used, for this reason. hopeless: it would be the same if it were started again."""
+
+    run_id: str
+    task_id: str
+    attempt: int
+    at: float
+    reason: str
+    hopeless: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class CancelRequested:
     """A person wants these tasks, or with None the whole run, to end."""
 
@@ -88,7 +110,17 @@ class CancelRequested:
     at: float
 
 
-Event = RunAdded | AttemptStarted | AttemptEnded | AttemptNeverStarted | AttemptVacated | DeadlinePassed | CancelRequested
+Event = (
+    RunAdded
+    | AttemptStarted
+    | AttemptEnded
+    | AttemptNeverStarted
+    | AttemptVacated
+    | DeadlinePassed
+    | ServiceReady
+    | ServiceUnfit
+    | CancelRequested
+)
 
 # --- actions: what the edge must do ------------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from gpu_graph.validation import graph_problems
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The handle that `Graph.shell` and `Graph.call` return: give it to another task's `after`."""
+    """The handle that `Graph.shell`, `call` and `service` return: give it to another task's `after`."""
 
     id: str
 
@@ -67,8 +67,31 @@ class Graph:
 
     def shell(self, id: str, command: str | Sequence[str | PurePath | float], **options: Unpack[Options]) -> Task:
         """A command: a string runs under `/bin/sh -c`, a list directly (numbers and paths in it become text)."""
-        argv = command if isinstance(command, str) else tuple(str(word) for word in command)
-        return self._add(id, {"kind": "shell", "command": argv}, options)
+        return self._add(id, {"kind": "shell", "command": _argv(command)}, options)
+
+    def service(
+        self,
+        id: str,
+        command: str | Sequence[str | PurePath | float],
+        *,
+        ready: str = "/health",
+        start_timeout: float | str = "10m",
+        restarts: int = 3,
+        key_env: str | None = None,
+        **options: Unpack[Options],
+    ) -> Task:
+        """A server that is up while tasks need it: those that come after it, which all share it.
+
+        It starts when the first of them could, they wait until it is ready, and it is stopped when the last has ended. It must
+        listen on 127.0.0.1, on the port that `@{port}` in its command and `TILLER_PORT` give; they find it by `@{id.url}` and
+        `TILLER_URL_<ID>`. ready: a path that must answer with 2xx, or "log:REGEX" for a line of its log. start_timeout: how
+        long that may take. restarts: how often it is started again after it ended by itself or was not ready in time.
+        key_env: the variable through which its program takes an API key; they get that key as `TILLER_KEY_<ID>`.
+        """
+        if "retries" in options:
+            raise TypeError(f"service {id!r}: a service has restarts=, not retries=")
+        work = {"kind": "service", "command": _argv(command), "ready": ready, "key_env": key_env, "retries": restarts}
+        return self._add(id, {**work, "start_timeout": start_timeout}, options)
 
     def call(self, id: str, target: str, kwargs: Mapping[str, Any] | None = None, **options: Unpack[Options]) -> Task:
         """A Python function in a process of its own: "package.module:function" or "runs/file.py:function".
@@ -109,12 +132,20 @@ class Graph:
             fields[name] = (str(values),) if isinstance(values, (str, PurePath)) else tuple(str(value) for value in values)
         if (cwd := options.get("cwd")) is not None:
             fields["cwd"] = str(cwd)
-        parsers: dict[str, Callable[[Any], Any]] = {"gpu_memory": parse_size, "timeout": parse_duration}
+        parsers: dict[str, Callable[[Any], Any]] = {
+            "gpu_memory": parse_size,
+            "timeout": parse_duration,
+            "start_timeout": parse_duration,
+        }
         for name, parse in parsers.items():
             try:
                 fields[name] = parse(fields.get(name))
             except ValueError as error:
                 self._problems.append(f"task {id!r}: {name}: {error}")
-                del fields[name]
+                fields[name] = 1.0 if name == "start_timeout" else None  # what is wrong with it has been said
         self._tasks.append(TaskSpec(id=id, **fields))
         return Task(id)
+
+
+def _argv(command: str | Sequence[str | PurePath | float]) -> str | tuple[str, ...]:
+    return command if isinstance(command, str) else tuple(str(word) for word in command)

@@ -247,12 +247,12 @@ def _end_of(watched: _Watched, vacated: bool) -> AttemptEnded:
     exit_file, pid_file = attempt.file("exit"), attempt.file("pid")
     text = _read_if_there(exit_file)
     if text.endswith("\n"):
-        return AttemptEnded(*attempt.key, int(text), _changed_at(exit_file))
+        return AttemptEnded(*attempt.key, int(text), _changed_at(exit_file), vacated=vacated)
     if status is not None and status >= 0 and not _read_if_there(pid_file).endswith("\n"):
         reason = f"could not be started: its supervisor ended before it had written {pid_file}"
-        return AttemptEnded(*attempt.key, COULD_NOT_START, time.time(), reason)
+        return AttemptEnded(*attempt.key, COULD_NOT_START, time.time(), reason, vacated)
     if status is not None and status >= 0:
-        return AttemptEnded(*attempt.key, status, time.time())
+        return AttemptEnded(*attempt.key, status, time.time(), vacated=vacated)
     reason = "its supervisor was killed before it could write an exit status"
     return AttemptEnded(*attempt.key, None, time.time(), reason, vacated)
 

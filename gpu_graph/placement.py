@@ -62,18 +62,17 @@ def why_never(need: Need, inventory: Inventory) -> str | None:
     kind = "GPU" if need.on_gpus else "CPU slot"
     if need.count > len(within):
         chosen = "" if need.allowed is None else " among the chosen ones"
-        return f"needs {_count(need.count, kind)}, this host has {len(within)}{chosen}; ask for less"
+        return f"needs {count_of(need.count, kind)}, this host has {len(within)}{chosen}; ask for less"
     if need.on_gpus and need.count > sum(device.memory >= need.memory for device in within):
         largest = max(device.memory for device in within)
-        return f"needs {gib(need.memory)} on {_count(need.count, kind)}; the largest has {gib(largest)}"
+        return f"needs {gib(need.memory)} on {count_of(need.count, kind)}; the largest has {gib(largest)}"
     return None
 
 
 def place(need: Need, free: Collection[str], inventory: Inventory) -> tuple[str, ...] | None:
     """The devices to hold, lowest index first, or None while too few are free."""
-    devices = inventory.gpus if need.on_gpus else inventory.slots
     chosen: list[str] = []
-    for device in devices:
+    for device in inventory.gpus if need.on_gpus else inventory.slots:
         if device.id in free and (need.allowed is None or device.id in need.allowed) and device.memory >= need.memory:
             chosen.append(device.id)
             if len(chosen) == need.count:
@@ -81,17 +80,33 @@ def place(need: Need, free: Collection[str], inventory: Inventory) -> tuple[str,
     return None
 
 
+def place_frugally(need: Need, usable: Collection[str], inventory: Inventory) -> tuple[str, ...] | None:
+    """As `place`, but those with the least memory: for what stays long, so that it leaves the large ones to others."""
+    found = sorted(could_use(need, usable, inventory), key=lambda device: (device.memory, device.index))
+    return tuple(device.id for device in found[: need.count]) if len(found) >= need.count else None
+
+
+def could_use(need: Need, among: Collection[str], inventory: Inventory) -> list[Device]:
+    """The devices among these that could serve the need."""
+    return [
+        device
+        for device in (inventory.gpus if need.on_gpus else inventory.slots)
+        if device.id in among and (need.allowed is None or device.id in need.allowed) and device.memory >= need.memory
+    ]
+
+
 def waiting_reason(need: Need, free: Collection[str], inventory: Inventory) -> str:
     """Why a task whose dependencies are done has not started, in a person's words."""
     devices = inventory.gpus if need.on_gpus else inventory.slots
     usable = [device for device in devices if need.allowed is None or device.id in need.allowed]
     idle = sum(device.id in free for device in usable)
-    return f"needs {_count(need.count, 'GPU' if need.on_gpus else 'CPU slot')}, {idle} of {len(usable)} free"
+    return f"needs {count_of(need.count, 'GPU' if need.on_gpus else 'CPU slot')}, {idle} of {len(usable)} free"
 
 
 def gib(size: int) -> str:
     return f"{size / 2**30:.3g} GiB"
 
 
-def _count(number: int, noun: str) -> str:
+def count_of(number: int, noun: str) -> str:
+    """1 GPU, 2 GPUs."""
     return f"{number} {noun}" + ("" if number == 1 else "s")

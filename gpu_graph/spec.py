@@ -13,7 +13,7 @@ from typing import Any, Literal, cast
 SCHEMA = 1
 """Version of `graph.json`; a reader refuses a newer one."""
 
-TaskKind = Literal["shell", "call"]
+TaskKind = Literal["shell", "call", "service"]
 
 _SIZE_UNITS = {"": 1, "b": 1} | {
     f"{prefix}{suffix}": base**power
@@ -31,7 +31,9 @@ class TaskSpec:
     gpus: whole GPUs held while an attempt runs; 0 makes a CPU task. gpu_memory: bytes needed on each GPU, or None.
     cpus: threads given (`OMP_NUM_THREADS`), and slots held by a task placed on CPU slots. timeout: seconds per attempt.
     retries: further attempts after a failed or timed out one. priority: higher first. after: ids whose success it needs.
-    command: argv, or a string for `/bin/sh -c` (kind "shell"); target and kwargs: a function and its JSON arguments ("call").
+    command: argv, or a string for `/bin/sh -c` (kinds "shell" and "service"); target and kwargs: a function and its JSON
+    arguments ("call"). Of a service: ready: the path that must answer, or "log:REGEX"; start_timeout: seconds from its start
+    until then; key_env: the variable through which it takes an API key; its retries are the times it is started again.
     """
 
     id: str
@@ -52,6 +54,9 @@ class TaskSpec:
     inputs: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     labels: Mapping[str, Any] = field(default_factory=lambda: {})
+    ready: str = ""
+    start_timeout: float | None = None
+    key_env: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The id, and the fields that differ from their defaults; `from_json` is its inverse."""

@@ -53,9 +53,10 @@ TRANSITIONS: dict[TaskState, dict[str, TaskState]] = {
         "cached": TaskState.CACHED,
         "skipped": TaskState.SKIPPED,
         "cancelled": TaskState.CANCELLED,
+        "succeeded": TaskState.SUCCEEDED,  # a service that was to be started again, when nothing needs it any more
     },
     TaskState.STARTING: {"started": TaskState.RUNNING, "stopping": TaskState.STARTING, **_ENDINGS},
-    TaskState.RUNNING: {"stopping": TaskState.RUNNING, **_ENDINGS},
+    TaskState.RUNNING: {"ready": TaskState.RUNNING, "stopping": TaskState.RUNNING, **_ENDINGS},
     TaskState.LOST: {"vacated": TaskState.LOST},
 }
 """All that can happen to a task. A state that leads to no other is final."""
@@ -68,8 +69,9 @@ Record = Mapping[str, Any]
 class TaskRun:
     """Where one task of a run stands. attempt counts from 1 and is 0 before the first; times are seconds since the epoch.
 
-    failures: attempts that count against `retries` (one that a dying server never started does not). vacated: no process of a
-    lost attempt lives any more.
+    failures: attempts that count against `retries` (one that a dying server never started does not). stopping: how it will have
+    ended once its processes have. vacated: no process of a lost attempt lives any more. Of services: port: where it listens;
+    ready_at: since when this attempt answers; served: an attempt has been ready; hopeless: to try again would not help.
     """
 
     spec: TaskSpec
@@ -85,6 +87,15 @@ class TaskRun:
     pid: int | None = None
     pid_start: int | None = None
     vacated: bool = False
+    port: int | None = None
+    ready_at: float | None = None
+    served: bool = False
+    hopeless: bool = False
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is a service that answers, and is to go on."""
+        return self.state is TaskState.RUNNING and self.ready_at is not None and self.stopping is None
 
 
 @dataclass(slots=True)
@@ -132,11 +143,15 @@ class RunState:
         task.reason = record.get("reason")
         if kind == "starting":
             task.attempt, task.devices = record["attempt"], tuple(record["devices"])
-            task.exit_code = task.started_at = task.ended_at = task.stopping = task.pid = task.pid_start = None
+            task.exit_code = task.started_at = task.ended_at = task.stopping = task.pid = task.pid_start = task.ready_at = None
+            task.port = record.get("port")
         elif kind == "started":
             task.started_at, task.pid, task.pid_start = record["at"], record["pid"], record["pid_start"]
+        elif kind == "ready":
+            task.ready_at, task.served = record["at"], True
         elif kind == "stopping":
-            task.stopping = record["reason"]
+            task.stopping, task.hopeless = record["reason"], record.get("hopeless", False)
+            task.reason = record.get("cause", task.stopping)
         else:
             task.exit_code = record.get("exit_code")
             # Not before it started: an exit file's time is the file system's clock, which lags a little behind.

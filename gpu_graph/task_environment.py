@@ -27,8 +27,12 @@ def task_environment(
     workspace: str,
     devices: Sequence[str],
     inventory: Inventory,
+    services: Mapping[str, str],
 ) -> dict[str, str]:
-    """The whole environment of one attempt. GPUs are named by UUID; a task on CPU slots sees none."""
+    """The whole environment of one attempt. GPUs are named by UUID; a task on CPU slots sees none.
+
+    services: what it says of them (`addresses.py`).
+    """
     run_id, task_id, number = attempt.key
     gpus = [device for device in devices if device in inventory.memory_of]
     return {
@@ -46,6 +50,7 @@ def task_environment(
         "TILLER_WORKSPACE": workspace,
         "TILLER_PROGRESS": str(attempt.file("progress")),
         "TILLER_ARTIFACTS": str(attempt.file("artifacts")),
+        **services,
     }
 
 

@@ -9,6 +9,8 @@ import re
 from collections.abc import Mapping, Sequence
 
 from gpu_graph.placement import Inventory, Need, need_of, why_never
+from gpu_graph.service_plan import room_problems
+from gpu_graph.service_problems import service_problems
 from gpu_graph.spec import GraphSpec, TaskSpec
 
 ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.=+-]{0,99}")
@@ -42,11 +44,14 @@ def graph_problems(graph: GraphSpec) -> list[str]:
         cycle = _find_cycle({task.id: [name for name in task.after if name in known] for task in graph.tasks})
         if cycle:
             problems.append(f"tasks wait for each other in a circle: {' → '.join(cycle)}")
-    return problems
+    return problems + service_problems(graph.tasks)
 
 
 def device_problems(graph: GraphSpec, inventory: Inventory, allowed: frozenset[str] | None = None) -> list[str]:
-    """Tasks whose needs no device of this inventory can ever meet, in the order they were declared."""
+    """Tasks whose needs no device of this inventory can ever meet, and services that cannot be up beside what needs them.
+
+    The graph itself must be without problems.
+    """
     verdicts: dict[Need, str | None] = {}
     problems: list[str] = []
     for task in graph.tasks:
@@ -55,7 +60,7 @@ def device_problems(graph: GraphSpec, inventory: Inventory, allowed: frozenset[s
             verdicts[need] = why_never(need, inventory)
         if (verdict := verdicts[need]) is not None:
             problems.append(f"task {task.id!r} {verdict}")
-    return problems
+    return problems or room_problems(graph, inventory, allowed)
 
 
 def environment_problems(graph: GraphSpec, environment: Mapping[str, str]) -> list[str]:
@@ -79,14 +84,15 @@ def _task_problems(task: TaskSpec) -> list[str]:
         problems.append(f"task id {task.id!r}: {_RULE}")
     elif task.id in RUN_FILES:
         problems.append(f"task id {task.id!r} is the name of one of the run folder's own files; choose another")
-    if task.kind == "shell" and not (task.command and (isinstance(task.command, str) or task.command[0])):
+    if task.kind != "call" and not (task.command and (isinstance(task.command, str) or task.command[0])):
         problems.append(f"{where} has an empty command")
     if task.kind == "call" and not re.fullmatch(r"[^:]+:[A-Za-z_]\w*", task.target):
         problems.append(f"{where}: target {task.target!r} is not 'package.module:function' or 'runs/file.py:function'")
     for name, low in (("gpus", 0), ("cpus", 1), ("retries", 0)):
         value: object = getattr(task, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            problems.append(f"{where}: {name}={value!r} is not a whole number of at least {low}")
+            said = "restarts" if name == "retries" and task.kind == "service" else name
+            problems.append(f"{where}: {said}={value!r} is not a whole number of at least {low}")
     if not isinstance(task.priority, int):  # pyright: ignore[reportUnnecessaryIsInstance]  # users write run files untyped
         problems.append(f"{where}: priority={task.priority!r} is not a whole number")
     words = [task.command] if isinstance(task.command, str) else list(task.command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from gpu_graph.addresses import url_of
 from gpu_graph.run_folder import run_name
 from gpu_graph.state import RunState, TaskRun
 
@@ -13,7 +14,10 @@ Progress = Callable[[TaskRun], Mapping[str, Any] | None]
 
 
 def task_view(task: TaskRun, reason: Reason, progress: Progress) -> dict[str, Any]:
-    """One task; times in seconds since the epoch, absent values null, progress the last `{done, total, label}` it told."""
+    """One task; times in seconds since the epoch, absent values null, progress the last `{done, total, label}` it told.
+
+    url: where a service answers, while it is ready.
+    """
     return {
         "id": task.spec.id,
         "state": str(task.state),
@@ -26,6 +30,8 @@ def task_view(task: TaskRun, reason: Reason, progress: Progress) -> dict[str, An
         "after": list(task.spec.after),
         "progress": progress(task),
         "labels": dict(task.spec.labels),
+        "kind": task.spec.kind,
+        "url": url_of(task.port) if task.ready else None,
     }
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from gpu_graph import run_folder
+from gpu_graph.addresses import address_variables, addressed
 from gpu_graph.devices import Provider
 from gpu_graph.errors import GraphError
 from gpu_graph.events import (
@@ -36,13 +37,15 @@ from gpu_graph.files import last_json_line, write_whole
 from gpu_graph.journal import Journal
 from gpu_graph.local import COULD_NOT_START, Attempt, LocalExecutor
 from gpu_graph.placement import Inventory
+from gpu_graph.ports import choose_port
 from gpu_graph.run_folder import attempt_base
 from gpu_graph.scheduler import Scheduler
 from gpu_graph.server.intake import Identity, Intake, allowed_devices
 from gpu_graph.server.known_workspaces import KnownWorkspaces
 from gpu_graph.server.publisher import Publisher
+from gpu_graph.server.services import Services
 from gpu_graph.server.submission_store import SubmissionStore
-from gpu_graph.state import ENDED, RunState, TaskRun, TaskState
+from gpu_graph.state import ENDED, Record, RunState, TaskRun, TaskState
 from gpu_graph.submission import Submission
 from gpu_graph.task_environment import task_argv, task_environment
 
@@ -80,12 +83,13 @@ class Host:
         self.publisher = Publisher()
         self.runs: dict[str, LiveRun] = {}
         self.workspace_of: dict[str, Path] = {}  # of every run that this server has held, ended ones too
-        self.scheduler = Scheduler(inventory)
+        self.scheduler = Scheduler(inventory, choose_port)
         self.workspaces = KnownWorkspaces(state)
         self._identity = Identity(server_id)
         self._submissions = SubmissionStore(state)
         self._intake = Intake(inventory, self._identity, self._submissions)
         self._executor = LocalExecutor(self.take)
+        self._services = Services(state, self.take)
         self._inbox: list[Event] = []
         self._timers: dict[tuple[str, str, int], asyncio.TimerHandle] = {}
 
@@ -153,6 +157,7 @@ class Host:
         """Let go of everything; tasks go on."""
         for timer in self._timers.values():
             timer.cancel()
+        self._services.close()
         self._executor.close()
         for run in self.runs.values():
             run.journal.close()
@@ -181,13 +186,23 @@ class Host:
                 run.journal.append(action.record)
                 # "started" only repeats what the supervisor has written itself; every other record is worth waiting for.
                 run.urgent |= action.record["type"] != "started"
-                self.publisher.publish(action.run_id, action.record.get("task"))
+                self._publish(run, action.record)
                 self._set_timer(run, action)
+                self._services.follow(run, action.record)
             else:
                 run.outbox.append(action)
         # All journals before all deeds: what one run starts may need what another run's journal is about to give back.
         for run in [run for run in dirty.values() if not run.stuck and self._make_durable(run)]:
             self._do_what_waited(run)
+
+    def _publish(self, run: LiveRun, record: Record) -> None:
+        """A task has changed, and with its end what is said of the services that it needed."""
+        name = record.get("task")
+        self.publisher.publish(run.state.id, name)
+        if name is not None and run.state.tasks[name].state in ENDED:
+            for need in run.state.tasks[name].spec.after:
+                if run.state.tasks[need].port is not None:
+                    self.publisher.publish(run.state.id, need)
 
     def _flush(self, run: LiveRun) -> None:
         if self._make_durable(run):
@@ -233,7 +248,9 @@ class Host:
                 raise AssertionError("a Write goes to the journal, never to the outbox")
 
     def _start(self, run: LiveRun, action: Start) -> None:
-        task = run.state.tasks[action.task_id].spec
+        own = self._services.own_address(run.state, action.task_id)
+        services = self._services.addresses_for(run.state, action.task_id)
+        task = addressed(run.state.tasks[action.task_id].spec, own, services)
         attempt = run.attempt(action.task_id, action.attempt)
         submission = run.submission
         env = task_environment(
@@ -244,6 +261,7 @@ class Host:
             workspace=submission.workspace,
             devices=action.devices,
             inventory=self.inventory,
+            services=address_variables(task, own, services),
         )
         cwd = str(Path(submission.workspace) / (task.cwd or ""))
         if task.kind == "call":
@@ -263,7 +281,7 @@ class Host:
         key = (action.run_id, record["task"], record["attempt"])
         if record["type"] == "started":
             self._set_deadline(key, run.state.tasks[record["task"]])
-        elif record["type"] != "stopping" and key in self._timers:
+        elif record["type"] not in {"stopping", "ready"} and key in self._timers:
             self._timers.pop(key).cancel()
 
     def _set_deadline(self, key: tuple[str, str, int], task: TaskRun) -> None:
@@ -298,5 +316,6 @@ class Host:
         for task in stored.state.tasks.values():
             if task.state is TaskState.RUNNING:
                 self._set_deadline((run_id, task.spec.id, task.attempt), task)
+        self._services.adopt(run)
         self.publisher.publish(run_id, None)
         return RunAdded(stored.state, now, allowed)

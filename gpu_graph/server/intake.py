@@ -74,11 +74,10 @@ class Intake:
         absent = [index for index in submission.gpu_indices or () if index not in devices]
         if absent:
             return [f"GPU index {absent[0]} is not one of this host's {len(devices)} devices (0 … {len(devices) - 1})"]
-        return (
-            graph_problems(graph)
-            + device_problems(graph, self._inventory, allowed_devices(submission, self._inventory))
-            + environment_problems(graph, submission.environment)
-        )
+        problems = graph_problems(graph)
+        if not problems:
+            problems = device_problems(graph, self._inventory, allowed_devices(submission, self._inventory))
+        return problems + environment_problems(graph, submission.environment)
 
     def check(self, name: str, digest: str) -> list[str]:
         """The problems of an incoming submission, which is then dropped."""

@@ -25,12 +25,17 @@ from gpu_graph.spec import GraphSpec, TaskSpec
 from gpu_graph.state import ENDED, TRANSITIONS, RunState, TaskState
 
 
+def some_port(had: int | None, taken) -> int:
+    """The port that a service had, or the lowest from 1 that is not taken."""
+    return had or next(port for port in range(1, 1000) if port not in taken)
+
+
 class World:
     """A scheduler, what it has asked for so far, and the records it has written."""
 
     def __init__(self, gpus: int, slots: int) -> None:
         self.inventory = Inventory.of([Device(f"GPU-{i}", i, "", 80) for i in range(gpus)], slots)
-        self.scheduler = Scheduler(self.inventory)
+        self.scheduler = Scheduler(self.inventory, some_port)
         self.records: dict[str, list] = {}
         self.states: dict[str, RunState] = {}
         self.started: list[tuple[str, int]] = []
@@ -61,7 +66,7 @@ class World:
     def restart(self) -> None:
         """A server that knows nothing but the journals of the runs that have not ended."""
         kept = [run for run in self.states if self.scheduler.run(run)]
-        self.scheduler = Scheduler(self.inventory)
+        self.scheduler = Scheduler(self.inventory, some_port)
         for run in kept:
             replayed = RunState(run, self.states[run].graph)
             for record in self.records[run]:
@@ -212,7 +217,7 @@ def test_a_run_uses_only_the_devices_it_is_allowed(world):
 def test_a_task_gets_gpus_with_the_memory_it_needs():
     world = World(0, 1)
     world.inventory = Inventory.of([Device("small", 0, "", 10), Device("large", 1, "", 80)], 1)
-    world.scheduler = Scheduler(world.inventory)
+    world.scheduler = Scheduler(world.inventory, some_port)
     world.add(task("a", gpu_memory=40), task("b"))
     assert world.devices == {("a", 1): ("large",), ("b", 1): ("small",)}
 
@@ -328,7 +333,7 @@ def test_the_transition_table_is_closed():
         if state in ENDED:
             assert set(row.values()) == {state}, f"{state} is final"
     assert kinds == {
-        "starting", "started", "stopping", "requeued", "cached", "skipped", "vacated",
+        "starting", "started", "ready", "stopping", "requeued", "cached", "skipped", "vacated",
         "succeeded", "failed", "timed_out", "cancelled", "lost",
     }  # fmt: skip
     reached = {TaskState.WAITING} | {following for row in TRANSITIONS.values() for following in row.values()}

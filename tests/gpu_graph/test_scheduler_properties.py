@@ -39,6 +39,10 @@ from gpu_graph.validation import device_problems
 CODES = st.sampled_from([0, 0, 1, 143])
 
 
+def some_port(had, taken):
+    return had or next(port for port in range(1, 1000) if port not in taken)
+
+
 @dataclass
 class Process:
     """What is true of one attempt. orphans: processes that outlive their supervisor."""
@@ -77,7 +81,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @initialize(gpus=st.integers(0, 3), slots=st.integers(2, 3))
     def begin(self, gpus, slots):
         self.inventory = Inventory.of([Device(f"GPU-{i}", i, "", 80 if i else 40) for i in range(gpus)], slots)
-        self.scheduler = Scheduler(self.inventory)
+        self.scheduler = Scheduler(self.inventory, some_port)
         self.graphs: dict[str, GraphSpec] = {}
         self.allowed: dict[str, frozenset[str] | None] = {}
         self.journals: dict[str, list[bytes]] = {}
@@ -249,7 +253,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 case "is killed":
                     process.alive, process.orphans = False, data.draw(st.booleans())
         self.to_adopt, self.stopping, self.watched = set(), set(), set()
-        self.scheduler = Scheduler(self.inventory)
+        self.scheduler = Scheduler(self.inventory, some_port)
         left = [run_id for run_id in self.graphs if run_id not in self.finished]
         self.news(*(RunAdded(self.replay(run_id), self.tick(), self.allowed[run_id]) for run_id in left))
 
