@@ -18,7 +18,7 @@ from engine.judges.verdict import Subject
 
 _PLACE = re.compile(r"\{(exchange|prompt|answer|answer_a|answer_b)\}")
 _TAG = re.compile(r"<\s*/?\s*(?:question|answer|response_a|response_b)\b(?:-([0-9]{1,9}))?", re.IGNORECASE)
-_TURN = re.compile(r"(<)(?=\||/?s>|(?:start|end)_of_turn>)|(\[)(?=/?INST\])", re.IGNORECASE)
+_TURN = re.compile(r"(<)(?=[|｜]|/?s>|[be]os>|(?:start|end)_of_turn>)|(\[)(?=/?INST\])", re.IGNORECASE)
 _MANY = 101  # whole numbers beyond this are a range in a schema, not a list
 
 

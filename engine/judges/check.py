@@ -8,6 +8,7 @@ nothing. A judge is trusted when all of this holds:
   its few-shot examples or its `direction` are reversed, and every curve made with it is upside down;
 - accuracy: at least 0.8 (`--accuracy`). Of a yes/no rubric the share of right answers, of a scale how often the answer that
   shows the behaviour scores higher than the one that lacks it, of a pair how often the right one wins. A tie is not right;
+- a rule says the same every time, so that one known case on the right side is enough to show where it points;
 - of a pair: the same answer wins in both orders in 80 % of the cases, and the interval of how often the answer shown first wins
   touches 0.4 to 0.6.
 """
@@ -99,10 +100,11 @@ def examine(
         first = consistency = None
     asked = len(twos) if _is_graded(rubric) else len(verdicts)
     labels = Counter(verdict.label for verdict in verdicts)
-    accuracy, direction = share_of(right, asked), _direction(share_of(right, right + wrong))
+    rule = rubric.kind == "rule"
+    accuracy, direction = share_of(right, asked), _direction(right, wrong, certain=rule)
     doubts = (
-        *_doubts_of_answers(len(twos), labels, len(verdicts)),
-        *_doubts_of_side(direction, accuracy, least_accuracy),
+        *_doubts_of_answers(len(twos), 1 if rule else LEAST_CASES, labels, len(verdicts)),
+        *(_doubts_of_side(direction, accuracy, least_accuracy) if right + wrong else ()),
         *_doubts_of_order(first, consistency),
     )
     compared = Compared(other[0], agreement(verdicts, other[1], _is_graded(rubric))) if other else None
@@ -147,10 +149,11 @@ def record_check(workspace: Workspace, check: Check, rubric: Rubric, verdicts: S
     return path
 
 
-def standing(record: Mapping[str, Any] | None, rubric: str) -> str:
+def standing(record: Mapping[str, Any] | None, rubric: Rubric) -> str:
     """A scorer's check in a few words, for tables and captions; `record` as it was kept, None where there is none."""
     if record is None:
-        return f"not checked; run `tiller judge check --rubric {rubric}` with this judge"
+        asked = rubric.id if rubric.attribute is None else f'{rubric.id.rpartition(".")[0]} --attribute "{rubric.attribute}"'
+        return f"not checked; run `tiller judge check --rubric {asked}` with this judge"
     right, asked = record["accuracy"]["count"], record["accuracy"]["total"]
     found = f"accuracy {right / max(asked, 1):.2f} (n = {asked}), direction {record['direction']}"
     if record["trusted"]:
@@ -200,16 +203,19 @@ def _area(twos: Sequence[tuple[Verdict, Verdict]], rubric: Rubric) -> float | No
     return above / (len(showing) * len(lacking))
 
 
-def _direction(right: Share) -> Direction:
-    if right.low > 0.5:
+def _direction(right: int, wrong: int, certain: bool) -> Direction:
+    """`certain`: the majority decides, without regard to chance."""
+    share = share_of(right, right + wrong)
+    low, high = (share.low, share.high) if share.total == 0 or not certain else (share.value, share.value)
+    if low > 0.5:
         return "right"
-    return "reversed" if right.high < 0.5 else "unclear"
+    return "reversed" if high < 0.5 else "unclear"
 
 
-def _doubts_of_answers(cases: int, labels: Mapping[str, int], asked: int) -> list[str]:
+def _doubts_of_answers(cases: int, least: int, labels: Mapping[str, int], asked: int) -> list[str]:
     doubts = []
-    if cases < LEAST_CASES:
-        doubts.append(f"the rubric has {cases} known cases, at least {LEAST_CASES} are needed")
+    if cases < least:
+        doubts.append(f"the rubric has {cases} known cases, at least {least} are needed")
     unanswered = labels.get(UNPARSED, 0) + labels.get(FAILED, 0)
     if asked and unanswered > MOST_UNANSWERED * asked:
         doubts.append(f"it gave no answer to {unanswered} of {asked} questions")

@@ -208,7 +208,7 @@ def _stems(folder: Path) -> list[str]:
 
 def _read(path: Path, taken: tuple[str, ...] | list[str]) -> Rubric:
     """The rubric of a file. `taken`: ids that this file may not have."""
-    if path.parent.resolve() == SHIPPED:
+    if path.parent.resolve() == SHIPPED.resolve():
         taken = ()
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -264,7 +264,7 @@ def _problem(rubric: Rubric) -> str | None:
         return f'field reading = "{rubric.reading}" is not for a scale; take it out'
     if rubric.kind == "choice":
         words = [answer.lower() for answer in rubric.answers]
-        if len(words) < 2 or len(set(words)) < len(words) or not all(re.fullmatch(r"\w(?:.*\w)?", word) for word in words):
+        if len(words) < 2 or len(set(words)) < len(words) or any(word != " ".join(word.split()) or not word for word in words):
             return "field answers must be two or more different words or phrases; the first is the one that counts"
         if set(words) & set(NO_ANSWER):
             return f"field answers may not have {', '.join(NO_ANSWER)}, which stand for no answer; use other words"

@@ -85,16 +85,18 @@ def score(workspace: Workspace, judge: Judge, targets: Sequence[Target], again: 
     known = {key: one.label for key, one in read_scores(workspace, judge.scorer).items()}
     wanted = {target.key: target for target in targets}  # a target that is named twice is judged once
     pending = [target for key, target in wanted.items() if key not in known or known[key] in again]
+    reasons: Counter[str] = Counter()
     if pending:
         record_scorer(workspace, judge.scorer, judge.record())
         reasons = _judge(workspace, judge, pending, known, label)
-        if reasons.total() == len(pending) == len(wanted):
-            reason = reasons.most_common(1)[0][0].rstrip(".")
-            raise EngineError(
-                f"None of the {len(pending)} questions to {judge.name} was answered: {reason}. Mend that and run the same "
-                "command with --again failed."
-            )
-    return Outcome(len(pending), len(wanted), Counter(known[key] for key in wanted))
+    outcome = Outcome(len(pending), len(wanted), Counter(known[key] for key in wanted))
+    if outcome.labels[FAILED] == outcome.total:
+        reason = f": {reasons.most_common(1)[0][0].rstrip('.')}" if reasons else ""
+        raise EngineError(
+            f"None of the {outcome.total} questions to {judge.name} was answered{reason}. Mend that and run the same command "
+            "with --again failed."
+        )
+    return outcome
 
 
 def _judge(workspace: Workspace, judge: Judge, pending: Sequence[Target], known: dict[Key, str], label: str) -> Counter[str]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from engine.judges.agreement import order_consistency
 from engine.judges.cells import Catalog, cell_name, cell_place
 from engine.judges.rubric import Rubric
 from engine.judges.verdict import FAILED, TIE, UNPARSED, Verdict
 from engine.statistics import Mean, Share, mean_of
-from engine.store import Score, cells_with_responses, read_responses, read_scores
+from engine.store import Score, cells_with_responses, read_catalog, read_responses, read_scores
 from engine.workspace import Workspace
 
 
@@ -25,6 +25,14 @@ class Origin(NamedTuple):
     cell: str
     prompt_id: str
     text_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """What a scorer's name stands for, as far as its scores are read by it."""
+
+    judge: str
+    rubric: Rubric
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +61,28 @@ def is_share(rubric: Rubric) -> bool:
     return rubric.kind in ("choice", "pair") or rubric.labels() == ("yes", "no")
 
 
-def rows(workspace: Workspace, scorers: Mapping[str, Rubric], prefixes: Collection[str]) -> list[Row]:
+def recorded_scorers(workspace: Workspace) -> dict[str, Scorer]:
+    """Every scorer that has judged in this workspace."""
+    return {
+        name: Scorer(record["judge"], Rubric.model_validate(record["rubric"]))
+        for name, record in read_catalog(workspace, "scorers").items()
+    }
+
+
+def rows(workspace: Workspace, scorers: Mapping[str, Scorer], prefixes: Collection[str]) -> list[Row]:
     """The rows of these scorers, over the cells whose keys begin so (all, without prefixes)."""
     origins = _origins(workspace)
     found: list[Row] = []
-    for scorer, rubric in scorers.items():
+    for name, scorer in scorers.items():
         groups: dict[tuple[str, ...], list[tuple[str, Score]]] = {}
-        for score in read_scores(workspace, scorer).values():
+        for score in read_scores(workspace, name).values():
             subjects = [origins[subject] for subject in score.subjects if subject in origins]
             if tuple(one.text_sha256 for one in subjects) != score.text_sha256:
                 continue  # another text has taken this one's place
             cells = tuple(one.cell for one in subjects)
             if not prefixes or any(cell.startswith(tuple(prefixes)) for cell in cells):
                 groups.setdefault(cells, []).append((subjects[0].prompt_id, score))
-        found += [_row(scorer, cells, scores, rubric) for cells, scores in groups.items()]
+        found += [_row(name, cells, scores, scorer.rubric) for cells, scores in groups.items()]
     return found
 
 
@@ -97,41 +113,40 @@ def _origins(workspace: Workspace) -> dict[str, Origin]:
     }
 
 
-def table(found: Sequence[Row], scorers: Catalog, cells: Catalog) -> str:
-    """`scorers` and `cells`: what is recorded of each. Rows of one rubric together, a sweep in the order of its multipliers."""
-    lines: list[str] = []
-    ordered = sorted(found, key=lambda row: (row.scorer, *(cell_place(cell, cells) for cell in row.cells)))
-    previous = None
-    width = max((len(_name(row, cells)) for row in found), default=0)
-    for row in ordered:
-        if row.scorer != previous:
-            record = scorers[row.scorer]
-            lines += ["", f"{record['rubric']['id']} by {record['judge']} — {_meaning(record['rubric'], len(row.cells))}"]
-            lines.append(f"  {'':<{width}}  {'mean [95 % interval]':<20}  prompts  answers   tie  unparsed  failed")
-            previous = row.scorer
-        lines.append(f"  {_name(row, cells):<{width}}  {_numbers(row)}")
-    return "\n".join(lines[1:])
+def table(found: Sequence[Row], scorers: Mapping[str, Scorer], recorded: Catalog) -> str:
+    """Rows of one scorer together, a sweep in the order of its multipliers. recorded: what is known of the cells."""
+    blocks: list[str] = []
+    for name in sorted({row.scorer for row in found}, key=lambda name: (scorers[name].rubric.id, name)):
+        rows = [row for row in found if row.scorer == name]
+        rows.sort(key=lambda row: [cell_place(cell, recorded) for cell in row.cells])
+        names = [" over ".join(cell_name(cell, recorded) for cell in row.cells) for row in rows]
+        width = max(map(len, names))
+        scorer, pairs = scorers[name], len(rows[0].cells) == 2
+        units = "comparisons" if pairs else "answers"
+        head = f"  {'':<{width}}  {'mean [95 % interval]':<20}  prompts  {units:>11}   tie  unparsed  failed"
+        lines = [f"{scorer.rubric.id} by {scorer.judge} — {_meaning(scorer.rubric)}"]
+        lines.append(f"{head}  same in both orders" if pairs else head)
+        lines += [f"  {name:<{width}}  {_numbers(row)}" for name, row in zip(names, rows, strict=True)]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
 
 
 def _numbers(row: Row) -> str:
+    mean, units, observations = "no answer", 0, 0
+    if row.mean is not None:
+        mean = f"{row.mean.mean:.2f} [{row.mean.low:.2f}–{row.mean.high:.2f}]"
+        units, observations = row.mean.units, row.mean.observations
     counts = "  ".join(f"{row.labels.get(name, 0):>{width}}" for name, width in ((TIE, 4), (UNPARSED, 8), (FAILED, 6)))
-    if row.mean is None:
-        return f"{'no answer':<20}  {0:>7}  {0:>7}  {counts}"
-    mean = f"{row.mean.mean:.2f} [{row.mean.low:.2f}–{row.mean.high:.2f}]"
-    kept = f"  same in both orders {row.consistency.value:.2f}" if row.consistency and row.consistency.total else ""
-    return f"{mean:<20}  {row.mean.units:>7}  {row.mean.observations:>7}  {counts}{kept}"
+    kept = f"  {row.consistency.value:.2f} of {row.consistency.total}" if row.consistency and row.consistency.total else ""
+    return f"{mean:<20}  {units:>7}  {observations:>11}  {counts}{kept}"
 
 
-def _meaning(rubric: Mapping[str, Any], cells: int) -> str:
-    if cells == 2:
+def _meaning(rubric: Rubric) -> str:
+    if rubric.kind == "pair":
         return "share of comparisons that the first cell wins"
-    if rubric["kind"] == "choice":
-        return f"share of answers judged “{rubric['answers'][0]}”"
-    if rubric["kind"] == "scale":
-        low, high = rubric["scale"]
-        return f"mean score from {low:g} to {high:g}" + (", lower for more of it" if rubric["direction"] == "lower" else "")
+    if is_share(rubric):
+        return f"share of answers judged “{rubric.labels()[0]}”"
+    if rubric.kind == "scale":
+        lower = ", lower is more" if rubric.direction == "lower" else ""
+        return f"mean score, {rubric.scale[0]:g} to {rubric.scale[1]:g}{lower}"
     return "mean of the rule's values"
-
-
-def _name(row: Row, recorded: Catalog) -> str:
-    return " over ".join(cell_name(cell, recorded) for cell in row.cells)

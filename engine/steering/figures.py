@@ -87,7 +87,7 @@ def _judged(
     title = f"{settings.behavior}: open answers, layer {own[0].site.layer}"
     remarks = (
         _unanswered(drawn),
-        f"judge {judge.name}: {standing(read_catalog(workspace, 'checks').get(judge.scorer), rubric.id)}",
+        f"judge {judge.name}: {standing(read_catalog(workspace, 'checks').get(judge.scorer), rubric)}",
     )
     return _panel(title, *_axis(rubric, drawn), drawn, "prompts", remarks)
 

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from engine.errors import EngineError
 from engine.judges.check import standing
-from engine.judges.rubric import Rubric
 from engine.judges.settings import TableSettings
-from engine.judges.summary import rows, table
+from engine.judges.summary import recorded_scorers, rows, table
 from engine.store import read_catalog
 from engine.workspace import find_workspace
 
 
 def run(settings: TableSettings) -> str:
     workspace = find_workspace()
-    recorded = {
-        name: record
-        for name, record in read_catalog(workspace, "scorers").items()
+    scorers = {
+        name: scorer
+        for name, scorer in recorded_scorers(workspace).items()
         if not settings.scorer or any(part in name for part in settings.scorer)
     }
-    found = rows(workspace, {name: _rubric(record) for name, record in recorded.items()}, settings.cell)
+    found = rows(workspace, scorers, settings.cell)
     if not found:
         raise EngineError("Nothing of this has been judged yet; run `tiller judge score`, or leave out words that narrow it.")
-    print(table(found, recorded, read_catalog(workspace, "cells")))
+    print(table(found, scorers, read_catalog(workspace, "cells")))
     checks = read_catalog(workspace, "checks")
-    scorers = sorted({row.scorer for row in found})
+    shown = sorted({row.scorer for row in found})
     print("\njudges")
-    for scorer in scorers:
-        print(f"  {scorer}: {standing(checks.get(scorer), recorded[scorer]['rubric']['id'])}")
+    for name in shown:
+        print(f"  {name}: {standing(checks.get(name), scorers[name].rubric)}")
     print()
-    return f"table: {len(found)} rows by {len(scorers)} scorer{'s' if len(scorers) > 1 else ''}; intervals are over prompts"
-
-
-def _rubric(record: dict[str, Any]) -> Rubric:
-    return Rubric.model_validate(record["rubric"])
+    return f"table: {len(found)} rows by {len(shown)} scorer{'s' if len(shown) > 1 else ''}; intervals are over prompts"
