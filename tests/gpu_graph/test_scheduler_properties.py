@@ -1,7 +1,7 @@
 """The scheduler against a world that does anything at any moment: crashes, torn journals, lost supervisors, late news.
 
 The machine plays the edge: it keeps what is true of processes, whatever the scheduler believes, and checks every decision
-against that truth. A crash forgets the scheduler, keeps any prefix of what it last decided, lets processes go on and end
+against that truth. Some tasks are services: what they leave behind is swept before their end is told. A crash forgets the scheduler, keeps any prefix of what it last decided, lets processes go on and end
 without it, and gives a fresh scheduler what the journals say.
 """
 
@@ -25,6 +25,8 @@ from gpu_graph.events import (
     Quarantine,
     RunAdded,
     RunEnded,
+    ServiceReady,
+    ServiceUnfit,
     Start,
     Stop,
     Write,
@@ -33,8 +35,8 @@ from gpu_graph.journal import decode, encode
 from gpu_graph.placement import Device, Inventory, need_of
 from gpu_graph.scheduler import Scheduler
 from gpu_graph.spec import GraphSpec, TaskSpec
-from gpu_graph.state import ACTIVE, GOOD, RunState
-from gpu_graph.validation import device_problems
+from gpu_graph.state import ACTIVE, ENDED, GOOD, RunState
+from gpu_graph.validation import device_problems, graph_problems
 
 CODES = st.sampled_from([0, 0, 1, 143])
 
@@ -60,13 +62,21 @@ class Process:
 @st.composite
 def graphs(draw):
     tasks = []
-    for number in range(draw(st.integers(1, 6))):
+    size = draw(st.integers(1, 7))
+    for number in range(size):
+        service = number < size - 1 and draw(st.integers(0, 2)) == 0
+        after = set(draw(st.sets(st.sampled_from([task.id for task in tasks]), max_size=3))) if tasks else set()
+        if number == size - 1:  # a service that nobody needs is refused
+            after |= {task.id for task in tasks if task.kind == "service"} - {name for task in tasks for name in task.after}
         tasks.append(
             TaskSpec(
                 f"t{number}",
+                kind="service" if service else "shell",
+                ready="/health" if service else "",
+                start_timeout=60.0 if service else None,
                 command="true",
-                after=tuple(draw(st.sets(st.sampled_from([task.id for task in tasks]), max_size=3))) if tasks else (),
-                gpus=draw(st.integers(0, 2)),
+                after=tuple(sorted(after)),
+                gpus=draw(st.integers(0, 1 if service else 2)),
                 gpu_memory=draw(st.sampled_from([None, None, 60])),
                 cpus=draw(st.integers(1, 2)),
                 timeout=draw(st.sampled_from([None, 5.0])),
@@ -85,12 +95,14 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.graphs: dict[str, GraphSpec] = {}
         self.allowed: dict[str, frozenset[str] | None] = {}
         self.journals: dict[str, list[bytes]] = {}
+        self.ports: dict[tuple[str, str], int] = {}
         self.finished: set[str] = set()
         self.processes: dict[tuple[str, str, int], Process] = {}
         self.claimed: set[tuple[str, str, int]] = set()
         self.to_adopt: set[tuple[str, str, int]] = set()
         self.stopping: set[tuple[str, str, int]] = set()
         self.watched: set[tuple[str, str, int]] = set()
+        self.swept: set[tuple[str, str, int]] = set()
         self.now = 0.0
 
     # --- the edge ---
@@ -112,7 +124,10 @@ class SchedulerMachine(RuleBasedStateMachine):
                 case Adopt(run_id, task_id, attempt):
                     self.to_adopt.add((run_id, task_id, attempt))
                 case Stop(run_id, task_id, attempt):
-                    self.stopping.add((run_id, task_id, attempt))
+                    key = (run_id, task_id, attempt)
+                    self.stopping.add(key)
+                    if self.is_service(key) and key not in self.to_adopt and not self.processes[key].alive:
+                        self.swept.add(key)
                 case Quarantine(run_id, task_id, attempt):
                     self.watched.add((run_id, task_id, attempt))
                 case RunEnded(run_id):
@@ -127,7 +142,8 @@ class SchedulerMachine(RuleBasedStateMachine):
         assert not busy & set(devices), "a device that processes use was given away"
         state = self.scheduler.run(key[0])
         task = state.tasks[key[1]]
-        assert all(state.tasks[name].state in GOOD for name in task.spec.after), "started before its dependencies"
+        needs = [state.tasks[name] for name in task.spec.after]
+        assert all(need.ready if need.spec.kind == "service" else need.state in GOOD for need in needs), "started too early"
         need = need_of(task.spec, self.inventory, self.allowed[key[0]])
         assert len(devices) == need.count
         assert all(self.inventory.memory_of.get(device, 0) >= need.memory for device in devices)
@@ -135,6 +151,15 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.processes[key] = Process(devices)
         tries = sum(other[:2] == key[:2] for other in self.processes)
         assert tries <= task.spec.retries + 1, "more attempts than its retries allow"
+        if task.spec.kind == "service":
+            users = [one for one in state.tasks.values() if task.spec.id in one.spec.after]
+            assert any(user.state not in ENDED for user in users), "a service was started that nobody needs"
+            if any(user.state in ACTIVE for user in users):
+                assert self.ports[key[:2]] == task.port, "tasks that run would lose it"
+            self.ports[key[:2]] = task.port
+
+    def is_service(self, key) -> bool:
+        return next(task for task in self.graphs[key[0]].tasks if task.id == key[1]).kind == "service"
 
     def replay(self, run_id: str) -> RunState:
         state = RunState(run_id, self.graphs[run_id])
@@ -147,6 +172,21 @@ class SchedulerMachine(RuleBasedStateMachine):
     def alive(self):
         return sorted(key for key, process in self.processes.items() if process.alive and key not in self.to_adopt)
 
+    def living_services(self):
+        return [key for key in self.alive() if self.is_service(key)]
+
+    def end(self, key, code, orphans) -> None:
+        """The supervisor ends. Of a stopped service that is told only when nothing of it is left."""
+        process = self.processes[key]
+        process.alive, process.exit_code = False, code
+        process.orphans = orphans and self.is_service(key) and key not in self.stopping
+        self.news(AttemptEnded(*key, code, self.tick(), vacated=key in self.stopping))
+
+    def sweep(self, key) -> None:
+        self.swept.discard(key)
+        self.processes[key].orphans = False
+        self.news(AttemptEnded(*key, self.processes[key].exit_code, self.tick(), vacated=True))
+
     def kill_supervisor(self, key, orphans: bool) -> None:
         self.processes[key].alive = False
         self.processes[key].orphans = orphans
@@ -157,7 +197,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     @rule(graph=graphs(), restricted=st.booleans())
     def add_run(self, graph, restricted):
         allowed = frozenset(device.id for device in self.inventory.gpus[1:]) if restricted and self.inventory.gpus else None
-        assume(not device_problems(graph, self.inventory, allowed))
+        assume(not graph_problems(graph) and not device_problems(graph, self.inventory, allowed))
         run_id = f"r{len(self.graphs)}"
         self.graphs[run_id], self.allowed[run_id], self.journals[run_id] = graph, allowed, []
         opened = {"type": "opened", "at": self.tick()}
@@ -170,12 +210,26 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.news(AttemptStarted(*data.draw(st.sampled_from(self.alive())), 1, 1, self.tick()))
 
     @precondition(lambda self: self.alive())
-    @rule(data=st.data(), code=CODES)
-    def attempt_ends(self, data, code):
-        key = data.draw(st.sampled_from(self.alive()))
-        self.processes[key].alive = False
-        self.processes[key].exit_code = code
-        self.news(AttemptEnded(*key, code, self.tick()))
+    @rule(data=st.data(), code=CODES, orphans=st.booleans())
+    def attempt_ends(self, data, code, orphans):
+        self.end(data.draw(st.sampled_from(self.alive())), code, orphans)
+
+    @precondition(lambda self: self.swept)
+    @rule(data=st.data())
+    def nothing_is_left_of_a_service(self, data):
+        self.sweep(data.draw(st.sampled_from(sorted(self.swept))))
+
+    @precondition(lambda self: self.living_services())
+    @rule(data=st.data())
+    def service_answers(self, data):
+        key = data.draw(st.sampled_from(self.living_services()))
+        self.news(AttemptStarted(*key, 1, 1, self.tick()), ServiceReady(*key, self.now))
+
+    @precondition(lambda self: self.living_services())
+    @rule(data=st.data(), hopeless=st.booleans())
+    def service_is_of_no_use(self, data, hopeless):
+        key = data.draw(st.sampled_from(self.living_services()))
+        self.news(ServiceUnfit(*key, self.tick(), "not ready in time", hopeless))
 
     @precondition(lambda self: self.alive())
     @rule(data=st.data(), orphans=st.booleans())
@@ -229,11 +283,13 @@ class SchedulerMachine(RuleBasedStateMachine):
                     AttemptEnded(*key, code, self.now),
                     AttemptVacated(*key, self.now),
                     DeadlinePassed(*key, self.now),
+                    ServiceReady(*key, self.now),
+                    ServiceUnfit(*key, self.now, "late"),
                     AttemptEnded("no-such-run", "t0", 1, code, self.now),
                 ]
             )
         )
-        assume(key not in self.watched)
+        assume(key not in self.watched | self.swept)
         assert self.scheduler.handle(event) == []
 
     @precondition(lambda self: self.graphs)
@@ -252,7 +308,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                     process.alive, process.exit_code = False, data.draw(CODES)
                 case "is killed":
                     process.alive, process.orphans = False, data.draw(st.booleans())
-        self.to_adopt, self.stopping, self.watched = set(), set(), set()
+        self.to_adopt, self.stopping, self.watched, self.swept = set(), set(), set(), set()
         self.scheduler = Scheduler(self.inventory, some_port)
         left = [run_id for run_id in self.graphs if run_id not in self.finished]
         self.news(*(RunAdded(self.replay(run_id), self.tick(), self.allowed[run_id]) for run_id in left))
@@ -288,9 +344,20 @@ class SchedulerMachine(RuleBasedStateMachine):
                 assert self.replay(run_id) == live
 
     @invariant()
+    def no_service_is_up_that_nothing_needs(self):
+        for run_id in set(self.graphs) - self.finished:
+            tasks = self.scheduler.run(run_id).tasks
+            for name, task in tasks.items():
+                if task.spec.kind == "service" and task.state in ACTIVE and not task.stopping:
+                    assert any(name in user.spec.after and user.state not in ENDED for user in tasks.values())
+
+    @invariant()
     def devices_in_use_are_never_free(self):
         busy = {device for process in self.processes.values() if process.uses_devices for device in process.devices}
         assert not busy & self.scheduler.free
+
+    def ready(self, key) -> bool:
+        return self.scheduler.run(key[0]).tasks[key[1]].ready
 
     def teardown(self):
         """Let all that lives end, without faults: then every run ends and every device is free."""
@@ -307,15 +374,17 @@ class SchedulerMachine(RuleBasedStateMachine):
                 elif not process.alive:
                     process.orphans = False
                     self.news(AttemptEnded(*key, process.exit_code, self.tick(), vacated=key in self.stopping))
+            elif self.swept:
+                self.sweep(min(self.swept))
             elif self.watched:
                 key = min(self.watched)
                 self.watched.discard(key)
                 self.processes[key].orphans = False
                 self.news(AttemptVacated(*key, self.tick()))
-            elif alive := self.alive():
-                self.processes[alive[0]].alive = False
-                self.processes[alive[0]].exit_code = 0
-                self.news(AttemptEnded(*alive[0], 0, self.tick()))
+            elif unready := [key for key in self.living_services() if key not in self.stopping and not self.ready(key)]:
+                self.news(AttemptStarted(*unready[0], 1, 1, self.tick()), ServiceReady(*unready[0], self.now))
+            elif ending := [key for key in self.alive() if not self.is_service(key) or key in self.stopping]:
+                self.end(ending[0], 0, False)
             else:
                 break
             self.scheduler.assert_invariants()

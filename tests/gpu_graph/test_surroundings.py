@@ -175,7 +175,14 @@ HOST = Inventory.of([Device("GPU-a", 0, "", 80), Device("GPU-b", 1, "", 80)], sl
 def environment(task: TaskSpec, devices: tuple[str, ...], client: dict[str, str]) -> dict[str, str]:
     attempt = Attempt(("run", task.id, 2), Path("/w/logs/run/a/2"))
     return task_environment(
-        client, interpreter="/venv/bin/python", task=task, attempt=attempt, workspace="/w", devices=devices, inventory=HOST
+        client,
+        interpreter="/venv/bin/python",
+        task=task,
+        attempt=attempt,
+        workspace="/w",
+        devices=devices,
+        inventory=HOST,
+        services={},
     )
 
 
