@@ -50,8 +50,9 @@ def transformers_judge(
     options: Sequence[str | float] = (),
     **task: Any,
 ) -> Task:
-    """`transformers serve`: comes with tiller, runs on a CPU too, slower than vLLM; it takes no key. model: 'demo', 'demo-base',
-    a folder or a hub id. It starts beside the model's folder, since it has to be asked by the words it was started with.
+    """`transformers serve`: comes with tiller, runs on a CPU too, slower than vLLM, and takes no key. model: 'demo',
+    'demo-base', a folder or a hub id. It starts beside the model's folder, since it has to be asked by the words it was
+    started with.
     """
     folder, name = _place(model)
     device = ("--device", "cpu") if gpus == 0 else ()
