@@ -25,12 +25,12 @@ from typing import Any, Literal, get_args
 from engine.atomic import write_whole
 from engine.judges.agreement import Agreement, agreement, first_shown, order_consistency, winner
 from engine.judges.rubric import Rubric
+from engine.judges.summary import MUCH_UNANSWERED, unanswered
 from engine.judges.verdict import FAILED, NO_ANSWER, TIE, UNPARSED, Order, Subject, Verdict
 from engine.statistics import Share, share_of
 from engine.workspace import Workspace
 
 LEAST_CASES = 6
-MOST_UNANSWERED = 0.05
 LEAST_CONSISTENCY = 0.8
 FAIR_FIRST = (0.4, 0.6)
 
@@ -103,7 +103,7 @@ def examine(
     rule = rubric.kind == "rule"
     accuracy, direction = share_of(right, asked), _direction(right, wrong, certain=rule)
     doubts = (
-        *_doubts_of_answers(len(twos), 1 if rule else LEAST_CASES, labels, len(verdicts)),
+        *_doubts_of_answers(len(twos), 1 if rule else LEAST_CASES, labels),
         *(_doubts_of_side(direction, accuracy, least_accuracy) if right + wrong else ()),
         *_doubts_of_order(first, consistency),
     )
@@ -212,13 +212,13 @@ def _direction(right: int, wrong: int, certain: bool) -> Direction:
     return "reversed" if high < 0.5 else "unclear"
 
 
-def _doubts_of_answers(cases: int, least: int, labels: Mapping[str, int], asked: int) -> list[str]:
+def _doubts_of_answers(cases: int, least: int, labels: Mapping[str, int]) -> list[str]:
     doubts = []
     if cases < least:
         doubts.append(f"the rubric has {cases} known cases, at least {least} are needed")
-    unanswered = labels.get(UNPARSED, 0) + labels.get(FAILED, 0)
-    if asked and unanswered > MOST_UNANSWERED * asked:
-        doubts.append(f"it gave no answer to {unanswered} of {asked} questions")
+    if unanswered(labels) > MUCH_UNANSWERED:
+        silent = labels.get(UNPARSED, 0) + labels.get(FAILED, 0)
+        doubts.append(f"it gave no answer to {silent} of {sum(labels.values())} questions")
     return doubts
 
 

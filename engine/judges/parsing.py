@@ -56,7 +56,11 @@ def parse(rubric: Rubric, subject: Subject, text: str) -> Verdict:
         return Verdict(None, UNPARSED, text) if number is None else Verdict(number, "scored", text)
     if rubric.kind == "choice":
         word = _choice(rubric, reply)
-        return Verdict(None, UNPARSED, text) if word not in rubric.labels() else Verdict(float(word == rubric.labels()[0]), word, text)
+        return (
+            Verdict(None, UNPARSED, text)
+            if word not in rubric.labels()
+            else Verdict(float(word == rubric.labels()[0]), word, text)
+        )
     return _of_pair(_letter(rubric, reply), subject, text)
 
 

@@ -223,6 +223,8 @@ def _read(path: Path, taken: tuple[str, ...] | list[str]) -> Rubric:
             f"Rubric file {path}: the id '{path.stem}' belongs to a rubric that comes with tiller; give the file and its id "
             "another name."
         )
+    if "attribute" in fields:
+        raise InputError(f"Rubric file {path}: field attribute comes with the question asked; write {{attribute}} in question.")
     try:
         return Rubric.model_validate(fields)
     except ValidationError as error:
@@ -251,12 +253,15 @@ def _short(value: Any) -> str:
 
 def _problem(rubric: Rubric) -> str | None:
     """What keeps the fields from being a rubric of their kind: field, problem, mend."""
+    for field, kind in (("scale", "scale"), ("answers", "choice"), ("rule", "rule")):
+        if rubric.kind != kind and getattr(rubric, field) != Rubric.model_fields[field].default:
+            return f'field {field} has no use in kind "{rubric.kind}"; take it out, or set kind = "{kind}"'
     if rubric.kind == "rule":
         if rubric.rule is None:
             return "field rule is missing; add a [rule] table with regex, lexicon or length"
-        return None if not rubric.question else "field question has no use in a rule; take it out"
-    if rubric.rule is not None:
-        return f'field rule has no use in kind "{rubric.kind}"; take it out, or set kind = "rule"'
+        if rubric.question or rubric.examples or rubric.system:
+            return "fields question, examples and system have no use in a rule, which asks nobody; take them out"
+        return None
     low, high = rubric.scale
     if rubric.kind == "scale" and not (low < high and float(low).is_integer() and float(high).is_integer()):
         return "field scale must be two whole numbers, the lower first; give such as [0, 10]"

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, InputError
-from engine.judges.verdict import FAILED, NO_ANSWER, UNPARSED, Order, Subject
+from engine.judges.summary import MUCH_UNANSWERED, unanswered
+from engine.judges.verdict import FAILED, NO_ANSWER, Order, Subject
 from engine.progress import Progress, notice
 from engine.store import (
     Response,
@@ -29,9 +30,6 @@ from engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.judges.judge import Judge
-
-MUCH_UNANSWERED = 0.05
-"""A mean that leaves out more than this share of the answers gets a warning."""
 
 Key = tuple[tuple[str, ...], tuple[str, ...], str | None]
 
@@ -119,7 +117,7 @@ def _judge(workspace: Workspace, judge: Judge, pending: Sequence[Target], known:
 def describe(outcome: Outcome, judge: Judge, noun: str) -> str:
     """A summary line: what was judged, every label (those that are no answer always), by whom, at what cost. A warning goes to
     stderr when a mean would leave out much."""
-    share = (outcome.labels.get(FAILED, 0) + outcome.labels.get(UNPARSED, 0)) / outcome.total
+    share = unanswered(outcome.labels)
     order = dict.fromkeys((*judge.rubric.labels(), *NO_ANSWER, *sorted(outcome.labels)))
     counts = ", ".join(f"{outcome.labels.get(name, 0)} {name}" for name in order)
     if share > MUCH_UNANSWERED:

@@ -18,6 +18,9 @@ from engine.statistics import Mean, Share, mean_of
 from engine.store import Score, cells_with_responses, read_catalog, read_responses, read_scores
 from engine.workspace import Workspace
 
+MUCH_UNANSWERED = 0.05
+"""A mean that leaves out more than this share gets a warning."""
+
 
 class Origin(NamedTuple):
     """Where a response comes from, and which text of it is seen."""
@@ -44,6 +47,15 @@ class Row:
     mean: Mean | None
     labels: Mapping[str, int]
     consistency: Share | None = None
+
+    @property
+    def leaves_out_much(self) -> bool:
+        return unanswered(self.labels) > MUCH_UNANSWERED
+
+
+def unanswered(labels: Mapping[str, int]) -> float:
+    """The share of verdicts that a mean leaves out: `unparsed` and `failed`. A tie is an answer of a kind, and counts half."""
+    return (labels.get(FAILED, 0) + labels.get(UNPARSED, 0)) / max(sum(labels.values()), 1)
 
 
 def observed(score: Score, rubric: Rubric) -> float | None:
@@ -138,7 +150,8 @@ def _numbers(row: Row) -> str:
         units, observations = row.mean.units, row.mean.observations
     counts = "  ".join(f"{row.labels.get(name, 0):>{width}}" for name, width in ((TIE, 4), (UNPARSED, 8), (FAILED, 6)))
     kept = f"  {row.consistency.value:.2f} of {row.consistency.total}" if row.consistency and row.consistency.total else ""
-    return f"{mean:<20}  {units:>7}  {observations:>11}  {counts}{kept}"
+    mark = f"  ! {unanswered(row.labels):.0%} left out" if row.leaves_out_much else ""
+    return f"{mean:<20}  {units:>7}  {observations:>11}  {counts}{kept}{mark}"
 
 
 def _meaning(rubric: Rubric) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from engine.errors import EngineError
 from engine.judges.check import standing
 from engine.judges.settings import TableSettings
-from engine.judges.summary import recorded_scorers, rows, table
+from engine.judges.summary import MUCH_UNANSWERED, recorded_scorers, rows, table
+from engine.progress import notice
 from engine.store import read_catalog
 from engine.workspace import find_workspace
 
@@ -27,4 +28,6 @@ def run(settings: TableSettings) -> str:
     for name in shown:
         print(f"  {name}: {standing(checks.get(name), scorers[name].rubric)}")
     print()
+    if sparse := sum(row.leaves_out_much for row in found):
+        notice(f"warning: {sparse} of {len(found)} rows (!) leave out more than {MUCH_UNANSWERED:.0%}, which got no answer")
     return f"table: {len(found)} rows by {len(shown)} scorer{'s' if len(shown) > 1 else ''}; intervals are over prompts"
