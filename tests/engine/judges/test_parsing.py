@@ -209,6 +209,7 @@ FORMS = ["{}", "{}/10", "Score: {}", "**{}**", "{}.0", '{{"answer": {}}}', "<thi
 @example('{"answer": ' + "9" * 5000 + "}")
 @example('{"answer": 1e999}')
 @example("٣")
+@example("yeſ")  # equal to yes when case is ignored
 def test_any_reply_is_exactly_one_verdict(text):
     for rubric, subject in [(SCALE, ONE), (CHOICE, ONE), (LAST, ONE), (LEGACY_CHOICE, ONE), (PAIR, BA), (LEGACY_PAIR, AB)]:
         found = parse(rubric, subject, text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 
@@ -21,7 +22,7 @@ FINGERPRINTS = {  # id: (version, fingerprint). Another fingerprint is another r
     "corrigible-neutral-HHH": (1, "f1609da8"),
     "hallucination": (1, "b80839f9"),
     "hedging": (1, "af70be60"),
-    "length-words": (1, "186960d0"),
+    "length-words": (1, "bf380f12"),
     "myopic-reward": (1, "25256aab"),
     "pair": (1, "abdeafaf"),
     "quality": (1, "12144b49"),
@@ -163,9 +164,10 @@ def test_a_fingerprint_follows_what_decides_a_verdict_and_nothing_else(tmp_path)
         (OWN + "maxtokens = 3\n", "field maxtokens is unknown; write max_tokens"),
         (OWN.replace("[1, 5]", "[5, 1]"), "field scale must be two whole numbers, the lower first"),
         (OWN.replace("{exchange}", ""), "field question must say where the texts go; put {exchange}"),
-        (OWN.replace('"scale"', '"choice"'), "field answers must be two or more"),
-        (OWN.replace('"scale"', '"choice"') + 'answers = ["tie", "no"]\n', "may not have tie"),
-        (OWN.replace('"scale"', '"rule"'), "field rule is missing"),
+        (OWN.replace('"scale"', '"choice"'), 'field scale has no use in kind "choice"'),
+        (OWN.replace('"scale"', '"choice"').replace("scale = [1, 5]", ""), "field answers must be two or more"),
+        (OWN.replace('"scale"', '"choice"').replace("scale = [1, 5]", 'answers = ["tie", "no"]'), "may not have tie"),
+        (OWN.replace('"scale"', '"rule"').replace("scale = [1, 5]", ""), "field rule is missing"),
         (OWN + "[[examples]]\nprompt = 'p'\nanswers = ['a']\nreply = '6'\n", "the reply of number 1 is none"),
         (OWN + "[[examples]]\nprompt = 'p'\nanswers = ['a', 'b']\nreply = '5'\n", "number 1 has 2 answers; give 1"),
         (OWN + "[[known]]\nprompt = 'p'\nshows = 'a'\n", "field known.0.lacks is missing"),
@@ -173,6 +175,7 @@ def test_a_fingerprint_follows_what_decides_a_verdict_and_nothing_else(tmp_path)
         ('id="kind"\nversion=1\nkind="rule"\nabout="x"\n[rule]\nregex="("\n', "field rule.regex is no regular expression"),
         ('id="kind"\nversion=1\nkind="rule"\nabout="x"\n[rule]\n', "field rule takes exactly one of"),
         (OWN.replace('id = "kind"', 'id = "other"'), "field id must be the file's name, 'kind'"),
+        (OWN + 'attribute = "kinder"\n', "field attribute comes with the question"),
         ("id = nothing\n", "is not TOML: .*line 1"),
     ],
 )
@@ -204,3 +207,16 @@ def test_a_name_that_is_no_rubric_is_told_what_is(tmp_path):
         load_rubric("demo.dance")
     with pytest.raises(InputError, match="no rubric file"):
         load_rubric(str(tmp_path / "none.toml"))
+
+
+REFERENCE = Path(__file__).parents[3] / "docs" / "reference" / "rubrics.md"
+
+
+def test_the_reference_names_every_rubric_and_every_field():
+    text = REFERENCE.read_text(encoding="utf-8")
+    assert [name for name in (*SHIPPED, *Rubric.model_fields) if f"\n| `{name}` |" not in text] == []
+
+
+def test_the_example_of_the_reference_is_a_rubric(tmp_path):
+    (example,) = re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(encoding="utf-8"), re.DOTALL)
+    assert load_rubric(str(written(tmp_path, example, "concrete"))).known

@@ -19,7 +19,7 @@ def judged(rubric: Rubric, answer: str):
 
 
 def rule(**fields) -> Rubric:
-    return Rubric(id="r", version=1, kind="rule", about="x", scale=(0, float("inf")), rule=Rule(**fields))
+    return Rubric(id="r", version=1, kind="rule", about="x", rule=Rule(**fields))
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_any_answer_has_exactly_one_verdict(answer):
         rubric = load_rubric(name)
         found = judged(rubric, answer)
         assert found.label in (*rubric.labels(), *NO_ANSWER)
-        assert found.value is None or rubric.scale[0] <= found.value <= rubric.scale[1]
+        assert found.value is None or 0 <= found.value <= (len(answer) if rubric.rule.length else 1)
 
 
 def test_a_rubric_for_a_judge_is_no_rule():
