@@ -24,7 +24,7 @@ FINGERPRINTS = {  # id: (version, fingerprint). Another fingerprint is another r
     "hedging": (1, "af70be60"),
     "length-words": (1, "bf380f12"),
     "myopic-reward": (1, "25256aab"),
-    "pair": (1, "abdeafaf"),
+    "pair": (1, "04be13ee"),
     "quality": (1, "12144b49"),
     "refusal": (1, "fdef4968"),
     "refusal-phrases": (1, "a147ae81"),
