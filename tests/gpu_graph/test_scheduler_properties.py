@@ -1,8 +1,9 @@
 """The scheduler against a world that does anything at any moment: crashes, torn journals, lost supervisors, late news.
 
 The machine plays the edge: it keeps what is true of processes, whatever the scheduler believes, and checks every decision
-against that truth. Some tasks are services: what they leave behind is swept before their end is told. A crash forgets the scheduler, keeps any prefix of what it last decided, lets processes go on and end
-without it, and gives a fresh scheduler what the journals say.
+against that truth. Some tasks are services, whose end is told only when nothing of them is left. A crash forgets the
+scheduler, keeps any prefix of what it last decided, lets processes go on and end without it, and gives a fresh scheduler
+what the journals say.
 """
 
 from __future__ import annotations
