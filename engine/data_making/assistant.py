@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from engine.data_making.settings import AssistantSettings
 from engine.errors import InputError
@@ -40,6 +40,7 @@ def open_assistant(settings: AssistantSettings) -> Assistant:
         return LocalAssistant(resolve_model(settings.assistant), settings)
     if settings.assistant == "openai" and settings.assistant_model is None:
         raise InputError("--assistant openai has many models; name one with --assistant-model.")
+    check_address(url, "--assistant")
     endpoint = Endpoint(
         base_url=url,
         model=settings.assistant_model or "",
@@ -58,12 +59,13 @@ def open_assistant(settings: AssistantSettings) -> Assistant:
     return RemoteAssistant(endpoint, Usage(price_in=settings.price_in, price_out=settings.price_out))
 
 
-def without_secrets(url: str) -> str:
-    """An address as it may be recorded: without user, password, query and fragment, where some servers put keys."""
+def check_address(url: str, option: str) -> None:
+    """Refuse an address with a user, password or query: addresses are recorded, and all users see the list of processes."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    return urlunsplit((parts.scheme, f"{host}:{parts.port}" if parts.port else host, parts.path, "", ""))
+    if parts.username is not None or parts.password is not None or parts.query:
+        raise InputError(
+            f"The address of {option} holds more than host and path; put a key into a variable instead, where nobody sees it."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class RemoteAssistant:
 
     @property
     def name(self) -> str:
-        return f"{self.endpoint.model} at {without_secrets(self.endpoint.base_url)}"
+        return f"{self.endpoint.model} at {self.endpoint.base_url}"
 
     def replies(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         from engine.remote.client import replies  # loads the client library

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.data_making.checking import choices
-from engine.data_making.checking.forms import recognise
+from engine.data_making.checking.forms import fitting, recognise
 from engine.data_making.checking.layout import data_files
 from engine.data_making.checking.reading import read_rows
 from engine.errors import InputError
@@ -25,10 +25,10 @@ def texts_of(names: Sequence[str]) -> Iterator[str]:
             form = recognise(rows)
             if form is None:
                 raise InputError(f"{file} is of no form that tiller knows; `tiller data check {file}` says more.")
-            for _, record in rows.records:
+            for _, record in fitting(form, rows):
                 if isinstance(record, str):
                     yield record
-                elif isinstance(record, dict):
+                else:
                     asked = record.get("question", record.get("prompt") if "correct" in record else None)
                     yield choices.plain_text(asked) if asked is not None else form.text(record)
 

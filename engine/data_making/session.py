@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Generic
 
 from engine.data import Message
-from engine.data_making.assistant import Assistant, RemoteAssistant, open_assistant, without_secrets
+from engine.data_making.assistant import Assistant, RemoteAssistant, open_assistant
 from engine.data_making.duplicates import Seen
 from engine.data_making.earlier import dealt_examples, examples, texts_of
 from engine.data_making.made_set import MadeSet
@@ -105,8 +105,7 @@ def _request(plan: Plan[Any], shown: Sequence[Any], number: int) -> Request:
 def _provenance(
     plan: Plan[Any], settings: KeepingSettings, assistant: Assistant, tally: Tally, found: int, about: Mapping[str, Any]
 ) -> dict[str, Any]:
-    record = settings.record() | {"assistant": _address(plan.asking.assistant)}
-    del record["overwrite"]
+    record = {name: value for name, value in settings.record().items() if name != "overwrite"}
     return {
         "made": plan.kind,
         "step": plan.asking.step,
@@ -126,10 +125,6 @@ def _provenance(
         "usage": {"prompt_tokens": tally.prompt_tokens, "completion_tokens": tally.completion_tokens},
         **about,
     }
-
-
-def _address(name: str) -> str:
-    return without_secrets(name) if "://" in name else name
 
 
 def _ending(tally: Tally, count: int, found: int) -> str:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import field_validator, model_validator
 
+from engine.data_making.published import HOME
 from engine.settings import StepSettings, option
 
 Role = Literal["ask", "watch", "both", "neutral"]
@@ -56,7 +57,9 @@ class KeepingSettings(StepSettings):
     """Which items are kept, how many, and where."""
 
     count: int = option(200, "good items to make", ge=1)
-    max_requests: int | None = option(None, "give up after so many (none: four times what would do)", ge=1)
+    max_requests: int | None = option(
+        None, "give up after so many (none: four times what would do)", affects_result=False, ge=1
+    )
     similarity: float = option(90.0, "an item at least so alike an earlier one, in %, is dropped", ge=50, le=100)
     avoid: tuple[str, ...] = option((), "files whose items must not come again", affects_result=False)
     to: str | None = option(None, "folder to write into (none: under the workspace's datasets/)", affects_result=False)
@@ -155,7 +158,7 @@ class GetSettings(StepSettings):
     step: ClassVar[str] = "data.get.caa"
 
     to: str | None = option(None, "folder to write into (none: datasets/caa of the workspace)")
-    source: str = option("https://raw.githubusercontent.com/nrimsky/CAA", "a mirror: BASE/COMMIT/datasets/… is fetched")
+    source: str = option(HOME, "a mirror: SOURCE/COMMIT/datasets/… is fetched")
     overwrite: bool = option(False, "replace files that are there with other contents")
 
 

@@ -7,10 +7,11 @@ that follow each other in a split one is A and one is B, so the numbers differ b
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Literal, TypeVar
 
 from engine.data_making.duplicates import normalised
+from engine.progress import notice
 
 Split = Literal["train", "validation", "test"]
 Letter = Literal["A", "B"]
@@ -32,6 +33,12 @@ def divided(items: Iterable[_Item], text: Callable[[_Item], str], validation: fl
     for item in items:
         parts[split_of(text(item), validation, test)].append(item)
     return parts
+
+
+def tell_empty(parts: Mapping[Split, Sequence[object]], shares: Mapping[Split, float]) -> None:
+    """Say which splits were asked for and got nothing: with few items that happens."""
+    for split in [split for split, share in shares.items() if share and not parts[split]]:
+        notice(f"no item fell into the {split} split; make more items, or give it a larger share with --{split}")
 
 
 def letters(name: str, seed: int, count: int, first: Letter | None = None) -> list[Letter]:

@@ -86,15 +86,19 @@ def _contrast_form(objects: Sequence[dict[str, Any]]) -> Form:
     return AB if 2 * lettered > len(objects) else OPEN_RESPONSE
 
 
+def fitting(form: Form, rows: Rows) -> list[Row]:
+    """The rows that are what the form's rows are: texts, or objects."""
+    kind = str if form is TEXTS else dict
+    return [(row, record) for row, record in rows.records if isinstance(record, kind)]
+
+
 def findings_of(form: Form, rows: Rows) -> list[Finding]:
     """Everything to say about the rows, problems and warnings, in the order of rows."""
-    kind = str if form is TEXTS else dict
-    known = [(row, record) for row, record in rows.records if isinstance(record, kind)]
+    known = fitting(form, rows)
     found = [*rows.findings, *form.check(known), *_repeated(form, known), *_uneven(form, known)]
-    for row, record in rows.records:
-        if not isinstance(record, kind):
-            wanted = "a text" if kind is str else "an object"
-            found.append(problem(row, "record", f"is not {wanted} like the others", "write it as one, or remove it"))
+    others = {row for row, _ in rows.records} - {row for row, _ in known}
+    wanted = "a text" if form is TEXTS else "an object"
+    found += [problem(row, "record", f"is not {wanted} like the others", "write it as one, or remove it") for row in others]
     return sorted(found, key=lambda finding: (finding.row is None, finding.row or 0))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.data_making.checking.findings import Finding
-from engine.data_making.checking.forms import Form, findings_of, letter_counts, recognise, repeats
+from engine.data_making.checking.forms import Form, findings_of, fitting, letter_counts, recognise, repeats
 from engine.data_making.checking.layout import data_files, layout_findings
 from engine.data_making.checking.reading import Rows, read_rows
 from engine.data_making.settings import CheckSettings
@@ -71,7 +71,7 @@ def _check(path: Path, rows: Rows) -> Checked:
         fields = sorted({name for _, record in rows.records[:20] if isinstance(record, dict) for name in record})
         held = f"fields {', '.join(fields)}" if fields else "no records with fields"
         raise InputError(f"{path} is of no form that tiller knows ({held}); docs/how-to/make-data.md lists the forms.")
-    known = [(row, record) for row, record in rows.records if isinstance(record, (dict, str))]
+    known = fitting(form, rows)
     return Checked(
         str(path), form.name, str(len(rows.records)), _letters(form, known), str(len(repeats(form, known))),
         tuple(findings_of(form, rows)),
@@ -79,7 +79,7 @@ def _check(path: Path, rows: Rows) -> Checked:
 
 
 def _letters(form: Form, rows: Sequence[tuple[int, object]]) -> str:
-    counts = letter_counts(form, [row for row in rows if isinstance(row[1], dict)])
+    counts = letter_counts(form, rows)
     if counts is None:
         return ""
     return f"{counts[0]}/{counts[1]}" + (f" +{counts[2]}" if counts[2] else "")

@@ -10,7 +10,7 @@ from engine.data_making import contrast, session, wording
 from engine.data_making.contrast import Contrast
 from engine.data_making.made_set import json_file
 from engine.data_making.settings import ContrastSettings
-from engine.data_making.splits import SPLITS, divided
+from engine.data_making.splits import SPLITS, divided, tell_empty
 
 
 def run(settings: ContrastSettings) -> str:
@@ -29,6 +29,7 @@ def run(settings: ContrastSettings) -> str:
                 "not_matching": round(mean(len(item.not_matching) for item in items), 1),
             },
         }
+        tell_empty(parts, {"validation": settings.validation, "test": settings.test})
         counts = ", ".join(f"{len(parts[split])} {split}" for split in SPLITS)
         summary = f"{counts} (steer with --hold-out {len(parts['validation'])})"
         return {name: json_file(records) for name, records in made.items() if records}, about, summary

@@ -8,7 +8,7 @@ from typing import Any
 from engine.data_making import queries, session, wording
 from engine.data_making.made_set import json_file
 from engine.data_making.settings import QueriesSettings
-from engine.data_making.splits import SPLITS, divided
+from engine.data_making.splits import SPLITS, divided, tell_empty
 
 
 def run(settings: QueriesSettings) -> str:
@@ -16,6 +16,7 @@ def run(settings: QueriesSettings) -> str:
 
     def files(items: Sequence[str]) -> tuple[dict[str, bytes], dict[str, Any], str]:
         parts = divided(items, str, settings.validation, settings.test)
+        tell_empty(parts, {"validation": settings.validation, "test": settings.test})
         about = {"splits": {split: len(parts[split]) for split in SPLITS}}
         summary = ", ".join(f"{len(parts[split])} {split}" for split in SPLITS)
         return {f"{settings.name}/{split}.json": json_file(parts[split]) for split in SPLITS if parts[split]}, about, summary
