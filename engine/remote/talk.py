@@ -27,8 +27,9 @@ from engine.remote.types import Endpoint, Reply, Request, Usage
 
 _BACK_OFF = wait_random_exponential(multiplier=0.5, max=15)  # full jitter: requests that failed together come back apart
 _STRETCH = 0.1  # of a pause that the server asked for, for the same reason
-_GARBAGE_TRIES = 6  # a server that keeps answering nonsense is not asked until the deadline: each answer may have to be paid
+_GARBAGE_TRIES = 5  # a server that keeps answering nonsense is not asked until the deadline: each answer may have to be paid
 _LETTERS_PER_TOKEN = 4  # of English, roughly: used until the server has counted
+_HOPELESS = 0.01  # seconds before the deadline in which no try is begun
 _SCHEMA = "schema"
 
 
@@ -40,6 +41,7 @@ class _Asking:
     ends: float
     tries: int = 0
     plain: bool = False  # without the schema, because the server refused the request with it
+    last: Passing | Refused | None = None
     faults: Counter[str] = field(default_factory=Counter)
 
     def left(self) -> float:
@@ -85,6 +87,8 @@ class Talk:
 
     async def _once(self, asking: _Asking) -> Reply:
         """One try, counted; a refused schema makes the next one go without."""
+        if asking.last is not None and asking.left() < _HOPELESS:
+            raise asking.last
         estimate = len("".join(turn.content for turn in asking.request.chat)) / _LETTERS_PER_TOKEN + asking.request.max_tokens
         waiting = time.monotonic()
         await self._pace.turn(estimate)
@@ -132,6 +136,7 @@ class Talk:
         self._out_of_reach = False
 
     def _note(self, asking: _Asking, fault: Passing | Refused) -> None:
+        asking.last = fault
         asking.faults[fault.kind] += 1
         self._usage.errors[fault.kind] = self._usage.errors.get(fault.kind, 0) + 1
         if fault.kind == UNREACHABLE and not self._out_of_reach:

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import keys
 from engine.errors import InputError
 from engine.keys import HIDDEN, find_key, key, key_for, scrub
 
@@ -160,8 +159,3 @@ def test_the_hub_is_asked_with_the_token_of_the_workspace(places):
     assert seen["/api/models/some/model"] == "Bearer hf_of_the_workspace"
     assert "The hub has no model some/model" in done.stderr
     assert "hf_of_the_workspace" not in done.stderr
-
-
-@pytest.fixture(autouse=True)
-def nothing_noticed_yet(monkeypatch):
-    monkeypatch.setattr(keys, "_noticed", set())

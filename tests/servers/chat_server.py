@@ -1,7 +1,8 @@
 """A chat-completions server for tests and benchmarks: slow and faulty on demand, and it counts everything it is asked.
 
 In a test: `with ChatServer(delay=0.2, faults=0.2) as server: …server.url…`, in a thread of this process, with any `answer`.
-As a program: `python tests/servers/chat_server.py --delay 0.2 --faults 0.2` prints its address on a line; `GET /counts` tells counts.
+As a program: `python tests/servers/chat_server.py --delay 0.2 --faults 0.2` prints its address on a line,
+and `GET /counts` there tells its counts.
 Standard library only.
 """
 
@@ -78,32 +79,36 @@ class ChatServer:
     def fault(self) -> str | None:
         return self._chance.choice(list(self.kinds)) if self._chance.random() < self.faults else None
 
-    async def start(self) -> asyncio.Server:
+    async def serve(self, started: Callable[[], None], stop: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Connection(self, self._open), "127.0.0.1", self.port, backlog=1024)
-        self.port = server.sockets[0].getsockname()[1]
-        return server
-
-    async def serve(self, started: Callable[[], None], stop: asyncio.Event) -> None:
-        server = await self.start()
+        self.port = server.sockets[0].getsockname()[1]  # kept, so that a stopped server starts at the same address
         started()
         await stop.wait()
         server.close()
         for connection in list(self._open):
             connection.abort()
 
-    def __enter__(self) -> ChatServer:
+    def start(self) -> None:
         ready = threading.Event()
-        self._loop, self._stop = asyncio.new_event_loop(), asyncio.Event()
+        self._stop = asyncio.Event()
+        self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=lambda: self._loop.run_until_complete(self.serve(ready.set, self._stop)))
         self._thread.start()
         assert ready.wait(10), "the chat server did not start"
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """Drop everybody, at once."""
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._loop.close()
+
+    def __enter__(self) -> ChatServer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
 
 class _Connection(asyncio.Protocol):
