@@ -10,18 +10,15 @@ followed by the end of the turn, else the probability of "1" would hold that of 
 
 from __future__ import annotations
 
-import hashlib
 import math
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import InputError
 from engine.judges.asking import ask
-from engine.judges.rubric import Rubric, load_rubric
+from engine.judges.rubric import Rubric
 from engine.judges.verdict import FAILED, TIE, Subject, Verdict
-from engine.settings import canonical_json
 
 if TYPE_CHECKING:
     from engine.chats import Encoded
@@ -30,24 +27,6 @@ if TYPE_CHECKING:
 
 EQUAL = 1e-9  # shares closer than this are equal
 _LEAD_IN = "The answer is:"
-
-
-def demo_rubric(behavior: str) -> Rubric:
-    """The question by which the demo judge tells whether an answer shows a behaviour of the demo data."""
-    from engine.demo.data import JUDGE_OF
-
-    if behavior not in JUDGE_OF:
-        raise InputError(
-            f"No rubric asks about '{behavior}': the local judge knows {', '.join(sorted(JUDGE_OF))}; "
-            "open answers about other behaviours cannot be scored, A/B items can be measured (--questions ab)."
-        )
-    return load_rubric(f"demo.{JUDGE_OF[behavior]}")
-
-
-def scorer_name(judge: str, rubric: Rubric, identity: str) -> str:
-    """Judge, rubric, its content and a hash of the judge's weights: another of any of them is another scorer."""
-    settings = hashlib.sha256(canonical_json([identity, rubric.answers]).encode()).hexdigest()[:8]
-    return f"{re.sub(r'[^A-Za-z0-9.-]', '_', judge)}.{rubric.id}.{rubric.fingerprint()}.{settings}"
 
 
 def verdicts(model: LoadedModel, rubric: Rubric, subjects: Sequence[Subject], batch_size: int) -> Iterator[tuple[int, Verdict]]:

@@ -61,7 +61,7 @@ def _read(model: LoadedModel, experiment: Experiment) -> dict[Site, SteeringVect
 def _choose_layer(model: LoadedModel, found: dict[Site, SteeringVector], experiment: Experiment) -> LayerChoice | None:
     """By A/B letters where the data have validation items, else by the demo judge where it knows the behaviour."""
     from engine.demo.data import JUDGE_OF
-    from engine.judges.local import demo_rubric
+    from engine.judges.rubric import load_rubric
     from engine.models import load
     from engine.steering.layers import choose_by_judge, choose_by_letters
 
@@ -70,6 +70,6 @@ def _choose_layer(model: LoadedModel, found: dict[Site, SteeringVector], experim
     if validation.items:
         return choose_by_letters(model, stream, validation, settings.batch_size)
     if validation.prompts and settings.behavior in JUDGE_OF:
-        rubric = demo_rubric(settings.behavior)
+        rubric = load_rubric(f"demo.{JUDGE_OF[settings.behavior]}")
         return choose_by_judge(model, stream, validation, load("demo"), rubric, settings.batch_size)
     return None

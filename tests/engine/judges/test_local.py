@@ -8,10 +8,8 @@ import pytest
 import torch
 
 from engine.chats import encode_chat, prefilled
-from engine.demo.data import JUDGE_OF
-from engine.errors import EngineError
 from engine.judges.asking import ask
-from engine.judges.local import demo_rubric, scorer_name, verdicts
+from engine.judges.local import verdicts
 from engine.judges.rubric import Rubric, load_rubric
 from engine.judges.verdict import Subject
 from engine.models import LoadedModel, load
@@ -91,7 +89,7 @@ def test_a_pair_is_the_share_of_the_letter_that_stands_for_subject_one(judge):
 
 
 def test_the_demo_judge_tells_a_refusal_from_help(judge):
-    found = dict(verdicts(judge, demo_rubric("refuse"), [REFUSED, HELPED], batch_size=8))
+    found = dict(verdicts(judge, load_rubric("demo.refusing"), [REFUSED, HELPED], batch_size=8))
     assert [found[0].label, found[1].label] == ["yes", "no"]
 
 
@@ -105,7 +103,7 @@ def test_the_demo_judge_is_right_about_its_known_cases(judge, attribute):
 
 
 def test_equal_exchanges_are_all_answered(judge):
-    found = dict(verdicts(judge, demo_rubric("refuse"), [REFUSED, HELPED] * 3, batch_size=2))
+    found = dict(verdicts(judge, load_rubric("demo.refusing"), [REFUSED, HELPED] * 3, batch_size=2))
     assert len(found) == 6
     assert found[0] == found[2] == found[4]
 
@@ -121,23 +119,3 @@ def test_an_answer_beyond_the_judges_context_is_failed_and_the_others_are_judged
     assert (found[0].label, found[0].value) == ("failed", None)
     assert "512 positions" in found[0].raw["reason"]
     assert found[1].label in rubric.labels()
-
-
-def test_the_scorer_is_named_after_judge_rubric_wording_and_weights():
-    one, other = demo_rubric("refuse"), demo_rubric("agree")
-    reworded = one.model_copy(update={"question": f"{one.question} Really?"})
-    names = {
-        scorer_name("demo", one, "weights"),
-        scorer_name("demo", one, "other weights"),
-        scorer_name("demo", reworded, "weights"),
-        scorer_name("demo", other, "weights"),
-        scorer_name("a/b", one, "weights"),
-    }
-    assert len(names) == 5
-    assert all("/" not in name for name in names)
-
-
-def test_a_behaviour_without_rubric_is_named():
-    with pytest.raises(EngineError, match=r"'dance'.*agree"):
-        demo_rubric("dance")
-    assert demo_rubric("agree").id == f"demo.{JUDGE_OF['agree']}"

@@ -12,7 +12,8 @@ from engine.demo.data import ab_items, open_prompts
 from engine.families import Site
 from engine.forward import Steering
 from engine.generation import Row, generate
-from engine.judges.local import demo_rubric, verdicts
+from engine.judges.local import verdicts
+from engine.judges.rubric import load_rubric
 from engine.judges.verdict import Subject
 from engine.models import LoadedModel, load
 from engine.sampling import Sampling
@@ -78,7 +79,7 @@ def test_random_vectors_of_equal_norm_move_it_less_than_a_quarter(demo, agree, c
 
 def test_the_refusal_vector_flips_refusal_both_ways(demo):
     vectors, validation = stream_vectors(demo, "refuse"), load_data("demo", "refuse", "prompt", 0).validation
-    rubric = demo_rubric("refuse")
+    rubric = load_rubric("demo.refusing")
     site = Site(choose_by_judge(demo, vectors, validation, demo, rubric, 256).layer)
     prompts = open_prompts("refuse", "test")
     multipliers = (-1.0, -0.75, 0.0, 0.75, 1.0)
