@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from engine.judges.verdict import TIE, Order, Verdict
 from engine.statistics import Share, share_of
@@ -32,11 +32,14 @@ def agreement(one: Sequence[Verdict], other: Sequence[Verdict], ordinal: bool) -
     pairs = [(_grade(a, ordinal), _grade(b, ordinal)) for a, b in both]
     same = sum(a == b for a, b in pairs) / len(pairs)
     weights = "quadratic" if ordinal else None
-    if len({grade for pair in pairs for grade in pair}) < 2:
+    grades: list[Any] = sorted({grade for pair in pairs for grade in pair})
+    if len(grades) < 2:
         return Agreement(None, same, len(pairs), weights)
     from sklearn.metrics import cohen_kappa_score
 
-    kappa = cohen_kappa_score([a for a, _ in pairs], [b for _, b in pairs], weights=weights)
+    if ordinal:  # distances are counted in places of this list, so it must have no gaps
+        grades = [*range(grades[0], grades[-1] + 1)]
+    kappa = cohen_kappa_score([a for a, _ in pairs], [b for _, b in pairs], labels=grades, weights=weights)
     return Agreement(float(kappa), same, len(pairs), weights)
 
 

@@ -104,7 +104,7 @@ def examine(
     accuracy, direction = share_of(right, asked), _direction(right, wrong, certain=rule)
     doubts = (
         *_doubts_of_answers(len(twos), 1 if rule else LEAST_CASES, labels),
-        *(_doubts_of_side(direction, accuracy, least_accuracy) if right + wrong else ()),
+        *(_doubts_of_side(direction, accuracy, least_accuracy) if any(one.value is not None for one in verdicts) else ()),
         *_doubts_of_order(first, consistency),
     )
     compared = Compared(other[0], agreement(verdicts, other[1], _is_graded(rubric))) if other else None
