@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from gpu_graph.events import (
     Adopt,
     AttemptEnded,
@@ -13,81 +11,17 @@ from gpu_graph.events import (
     CancelRequested,
     DeadlinePassed,
     Quarantine,
-    RunAdded,
     RunEnded,
-    Start,
     Stop,
     Write,
 )
-from gpu_graph.placement import Device, Inventory
-from gpu_graph.scheduler import Scheduler
-from gpu_graph.spec import GraphSpec, TaskSpec
-from gpu_graph.state import ENDED, TRANSITIONS, RunState, TaskState
-
-
-def some_port(had: int | None, taken) -> int:
-    """The port that a service had, or the lowest from 1 that is not taken."""
-    return had or next(port for port in range(1, 1000) if port not in taken)
-
-
-class World:
-    """A scheduler, what it has asked for so far, and the records it has written."""
-
-    def __init__(self, gpus: int, slots: int) -> None:
-        self.inventory = Inventory.of([Device(f"GPU-{i}", i, "", 80) for i in range(gpus)], slots)
-        self.scheduler = Scheduler(self.inventory, some_port)
-        self.records: dict[str, list] = {}
-        self.states: dict[str, RunState] = {}
-        self.started: list[tuple[str, int]] = []
-        self.devices: dict[tuple[str, int], tuple[str, ...]] = {}
-        self.last: list = []
-
-    def add(self, *tasks: TaskSpec, run: str = "r", allowed=None) -> None:
-        self.records[run] = []
-        self.states[run] = RunState(run, GraphSpec("g", tasks))
-        self.tell(RunAdded(self.states[run], 0.0, allowed))
-
-    def tell(self, *events) -> None:
-        self.last = self.scheduler.handle(*events)
-        self.scheduler.assert_invariants()
-        for action in self.last:
-            if isinstance(action, Write):
-                self.records[action.run_id].append(action.record)
-            elif isinstance(action, Start):
-                self.started.append((action.task_id, action.attempt))
-                self.devices[action.task_id, action.attempt] = action.devices
-
-    def end(self, task: str, code: int | None = 0, attempt: int = 1, run: str = "r", **said) -> None:
-        self.tell(AttemptEnded(run, task, attempt, code, 1.0, **said))
-
-    def cancel(self, *tasks: str, run: str = "r") -> None:
-        self.tell(CancelRequested(run, tasks or None, 1.0))
-
-    def restart(self) -> None:
-        """A server that knows nothing but the journals of the runs that have not ended."""
-        kept = [run for run in self.states if self.scheduler.run(run)]
-        self.scheduler = Scheduler(self.inventory, some_port)
-        for run in kept:
-            replayed = RunState(run, self.states[run].graph)
-            for record in self.records[run]:
-                replayed.apply(record)
-            self.states[run] = replayed
-        self.tell(*(RunAdded(self.states[run], 2.0) for run in kept))
-
-    def state(self, task: str, run: str = "r") -> str:
-        return str(self.states[run].tasks[task].state)
-
-    def reason(self, task: str, run: str = "r") -> str | None:
-        return self.scheduler.reason(run, self.states[run].tasks[task])
+from gpu_graph.placement import Device
+from gpu_graph.spec import TaskSpec
+from gpu_graph.state import ENDED, TRANSITIONS, TaskState
 
 
 def task(id: str, *after: str, **fields) -> TaskSpec:
     return TaskSpec(id, command="true", after=after, **fields)
-
-
-@pytest.fixture
-def world():
-    return World(gpus=2, slots=4)
 
 
 def test_a_task_starts_when_its_last_dependency_has_succeeded(world):
@@ -214,16 +148,14 @@ def test_a_run_uses_only_the_devices_it_is_allowed(world):
     assert world.reason("b") == "needs 1 GPU, 0 of 1 free"
 
 
-def test_a_task_gets_gpus_with_the_memory_it_needs():
-    world = World(0, 1)
-    world.inventory = Inventory.of([Device("small", 0, "", 10), Device("large", 1, "", 80)], 1)
-    world.scheduler = Scheduler(world.inventory, some_port)
+def test_a_task_gets_gpus_with_the_memory_it_needs(make_world):
+    world = make_world(gpus=[Device("small", 0, "", 10), Device("large", 1, "", 80)], slots=1)
     world.add(task("a", gpu_memory=40), task("b"))
     assert world.devices == {("a", 1): ("large",), ("b", 1): ("small",)}
 
 
-def test_without_gpus_a_task_takes_as_many_cpu_slots_as_it_has_gpus_or_cpus():
-    world = World(gpus=0, slots=4)
+def test_without_gpus_a_task_takes_as_many_cpu_slots_as_it_has_gpus_or_cpus(make_world):
+    world = make_world(gpus=0, slots=4)
     world.add(task("a", gpus=3), task("b", gpus=0, cpus=2), task("c"))
     assert world.devices == {("a", 1): ("cpu-0", "cpu-1", "cpu-2")}
     world.end("a")
