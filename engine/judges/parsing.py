@@ -32,15 +32,19 @@ _FENCE = re.compile(r"```\w*\s*(\{.*\})\s*```", re.DOTALL)
 _MARKUP = re.compile(r"[*_`#>]+")
 _NUMBER = r"(?<![\w.])[-−+]?[0-9]+(?:\.[0-9]+)?(?![\w%]|\.[0-9])"
 _STATED_NUMBER = re.compile(
-    rf"\b(?:score|rating|answer|number|grade|verdict)\b(?:\s*(?:is|would be|of|as|:|=))+\s*(?P<said>{_NUMBER})", re.IGNORECASE
+    rf"\b(?:(?:score|rating|grade)\s+of|(?:score|rating|answer|number|grade|verdict)\b(?:\s*(?:is|would be|:|=))+)"
+    rf"\s*(?P<said>{_NUMBER})",
+    re.IGNORECASE,
 )
 _SPREAD = re.compile(r"[ \t]*(?:or|and|to|/|,|-|–|—)[ \t]*[-−+]?[0-9]", re.IGNORECASE)
 _STATED_LETTER = re.compile(
-    r"the answer is[:\s\"'(]*(?:(?:response|answer|option)\s+)?(?:(?:a\s+)?(?P<tie>tie)|(?P<said>a|b|both|neither))\b",
+    r"the answer is[:\s\"'(]*(?P<named>(?:response|answer|option)\s+)?(?:(?:a\s+)?(?P<tie>tie)|(?P<said>a|b|both|neither))\b",
     re.IGNORECASE,
 )
+# what follows a statement on its line and shows that it was none: "the answer is a hard one", "… is no surprise"
 _GOES_ON = re.compile(
-    r"[ \t]+(?!because\b|since\b|as\b|for\b|by\b|over\b|with\b|which\b|but\b|though\b|although\b)\w", re.IGNORECASE
+    r"[ \t]+(?!(?:because|since|as|for|by|over|with|which|but|though|although|and|given|due|overall|on|or|to)\b)[^\W\d]",
+    re.IGNORECASE,
 )
 _OTHER_LETTER = re.compile(r"[ \t\"')]*(?:or|and|/)[ \t\"'(]*(?:response\s+)?[ab]\b", re.IGNORECASE)
 _NEGATED = re.compile(r"(?:\b(?:not|cannot|never|neither|nor)|n['’]t)(?:\s+\w+){0,2}\s+$", re.IGNORECASE)
@@ -102,7 +106,7 @@ def _number(rubric: Rubric, reply: str) -> float | None:
     reply = _MARKUP.sub(" ", reply)
     reply = re.sub(rf"(?<![\w.])(?:from\s+)?{re.escape(low)}\s*(?:-|–|—|to)\s*{re.escape(high)}(?![\w%]|\.[0-9])", " ", reply)
     reply = re.sub(rf"(?<=[0-9])\s*\(?(?:/|out of)\s*{re.escape(high)}(?![\w%]|\.[0-9])\)?", "", reply)
-    stated = [*_STATED_NUMBER.finditer(reply)]
+    stated = [match for match in _STATED_NUMBER.finditer(reply) if not _GOES_ON.match(reply, match.end())]
     if stated:
         last = stated[-1]
         return None if _SPREAD.match(reply, last.end()) else _on_scale(rubric, _value(last["said"]))
@@ -133,7 +137,8 @@ def _choice(rubric: Rubric, reply: str) -> str | None:
         reply = {True: "yes", False: "no"}[answer]
     reply = " ".join(_MARKUP.sub(" ", line) + "\n" for line in reply.splitlines())
     words = _words(rubric.labels())
-    stated = [*re.finditer(rf"\banswer\s*(?:is|:|=)[\s:\"'“(]*({words.pattern})", reply, re.IGNORECASE)]
+    stated = re.finditer(rf"\banswer\s*(?:is|:|=)[\s:\"'“(]*({words.pattern})", reply, re.IGNORECASE)
+    stated = [match for match in stated if not _GOES_ON.match(reply, match.end())]
     if stated:
         last = stated[-1]
         spread = re.match(rf"\W*(?:or|and|/)\W*(?:{words.pattern})", reply[last.end() :], re.IGNORECASE)
@@ -188,5 +193,5 @@ def _vote(match: re.Match[str], reply: str) -> str:
         return TIE
     if _OTHER_LETTER.match(reply, match.end()):
         return UNPARSED
-    as_letter = said.isupper() and ":" in match[0]
+    as_letter = match["named"] is not None or (said.isupper() and ":" in match[0])
     return said.lower() if as_letter or not _GOES_ON.match(reply, match.end()) else _ARTICLE
