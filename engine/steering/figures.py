@@ -128,7 +128,7 @@ def _panel(
 
 def _count(curve: Curve, units: str) -> str:
     least = min(curve.points, key=lambda point: point.units)
-    each = least.observations / least.units
+    each = round(least.observations / least.units, 1)
     return f"{least.units} {units} × {each:g}" if each > 1 else f"{least.units} {units}"
 
 
