@@ -1,4 +1,4 @@
-"""What judges replied, word for word: kept before it is read, so nothing is asked twice and new reading rules need no judge.
+"""What judges replied, word for word: kept before it is read, so that nothing is asked, waited for and paid for twice.
 
 Owns `artifacts/replies/<judge>/<writer>.jsonl` and a reply's identity: the judge's name (with its settings' hash, given by the
 caller), the rubric's fingerprint, the texts' hashes and the order of a pair. It neither asks nor reads verdicts. A record holds

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import ssl
 import threading
 from collections.abc import Generator, Iterable
 from contextlib import AsyncExitStack
@@ -92,9 +93,9 @@ def _replies(
             yield index, reply
 
 
-def _client(endpoint: Endpoint, secret: str) -> openai.AsyncOpenAI:
+def _client(endpoint: Endpoint, secret: str, trusted: ssl.SSLContext) -> openai.AsyncOpenAI:
     """Without retries and time limits of its own: ours hold for all tries, and one that starts anew with each byte is none."""
-    transport = httpx2.AsyncClient(**_transport(endpoint))
+    transport = httpx2.AsyncClient(**_transport(endpoint), verify=trusted)
     return openai.AsyncOpenAI(base_url=endpoint.base_url, api_key=secret, max_retries=0, timeout=None, http_client=transport)
 
 
@@ -102,7 +103,8 @@ class _Line:
     """An event loop in a thread, requests going in and replies coming out. Leaving it cancels what is out and closes it."""
 
     def __init__(self, endpoint: Endpoint, secret: str, usage: Usage) -> None:
-        self._clients = [_client(endpoint, secret) for _ in range(-(-endpoint.concurrency // _POOL))]
+        trusted = httpx2.create_ssl_context()  # shared: reading the system's certificates takes longer than all else here
+        self._clients = [_client(endpoint, secret, trusted) for _ in range(-(-endpoint.concurrency // _POOL))]
         self._talk = Talk(endpoint, secret, self._clients, usage)
         self._ended: queue.SimpleQueue[tuple[int, asyncio.Task[Reply]]] = queue.SimpleQueue()
         self._tasks: set[asyncio.Task[Reply]] = set()

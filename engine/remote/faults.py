@@ -91,6 +91,7 @@ def read_completion(content: bytes, secret: str) -> tuple[Reply, Passing | Refus
     except (KeyError, IndexError, TypeError, AttributeError):
         return Reply(None, **spent), Passing(GARBAGE, "a reply without choices")
     if isinstance(text, str):
+        text = text.encode(errors="replace").decode()  # half of a surrogate pair, which JSON can hold and no file can
         return Reply(scrub(text, secret), finish=finish if isinstance(finish, str) else None, **spent), None
     if refusal or finish in ("length", "content_filter"):  # the same again would end the same, and be paid for again
         reason = _tidy(str(refusal)) if refusal else f"it ended by {finish}"

@@ -126,7 +126,7 @@ class _Connection(asyncio.Protocol):
         self._siblings.add(self)
         self._server.counts.connections += 1
 
-    def connection_lost(self, _: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
         self._siblings.discard(self)
         self._done()
 

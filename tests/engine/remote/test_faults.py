@@ -55,6 +55,12 @@ def test_a_reply_is_its_text_with_what_the_server_counted():
     assert (reply.text, reply.finish, reply.prompt_tokens, reply.completion_tokens) == ("yes", "stop", 3, 2)
 
 
+def test_half_a_surrogate_pair_does_not_get_further():
+    text = read_completion(body("an \ud83d end"), SECRET)[0].text
+    assert text == "an ? end"
+    assert read_completion(body("a whole \U0001f600"), SECRET)[0].text == "a whole \U0001f600"
+
+
 def test_an_empty_text_is_a_reply():
     assert read_completion(body(""), SECRET)[0].text == ""
 
