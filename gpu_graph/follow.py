@@ -58,7 +58,7 @@ def task_line(task: Mapping[str, Any]) -> str:
     """One task in one line: letter, id, where and how long, or why."""
     letter = LETTERS[TaskState(task["state"])]
     if task["state"] in {"running", "starting"}:
-        said = " ".join(task["devices"])
+        said = printable(task["reason"] or "") if task["kind"] == "service" else " ".join(task["devices"])
     elif task["state"] in _GOOD_ENDS:
         said = duration(task["ended_at"] - task["started_at"]) if task["started_at"] and task["ended_at"] else ""
     else:
@@ -94,7 +94,7 @@ class _Printer:
         self._stream = stream
         self._live = stream.isatty()
         self._tasks: dict[str, dict[str, Any]] = {}
-        self._said: dict[str, tuple[str, int]] = {}
+        self._said: dict[str, tuple[str, int, str]] = {}
         self._counted_at = time.monotonic()
         self._run: dict[str, Any] = {}
         self.ended = False
@@ -126,7 +126,8 @@ class _Printer:
 
     def _tell(self, task: Mapping[str, Any]) -> None:
         state = task["state"]
-        now = (state, task["attempt"])
+        phase = (task["reason"] or "").partition(" ")[0] if task["kind"] == "service" else ""  # starting, ready, stopping
+        now = (state, task["attempt"], phase)
         if state in {"waiting", "starting"} or self._said.get(task["id"]) == now:
             return
         self._said[task["id"]] = now

@@ -149,6 +149,21 @@ def test_one_that_waits_to_be_started_again_when_its_last_dependent_ends_has_don
     assert world.states["r"].tasks["judge"].reason == "it ended by itself: exit 1"
 
 
+def test_one_that_could_not_be_started_again_before_its_last_dependent_ended_has_done_its_work_too(world):
+    world.add(service("model"), service("router", "model"), task("score", "router"))
+    world.answer("model")
+    world.answer("router")
+    for name in ("model", "router"):
+        world.end(name, 1)
+        world.vacate(name, 1)
+    assert world.reason("router") == "to be started again (it ended by itself: exit 1); needs model, which is starting"
+    world.end("score")
+    assert world.state("router") == "succeeded"
+    assert world.states["r"].tasks["router"].reason == "nothing needs it any more"
+    world.vacate("model", attempt=2)
+    assert world.states["r"].state == "succeeded"
+
+
 def test_its_timeout_is_per_attempt(world):
     world.add(service("judge", timeout=5.0, retries=1), task("score", "judge"))
     world.answer("judge")
@@ -252,6 +267,17 @@ def test_two_services_that_fill_the_host_take_turns(make_world):
     world.add(service("b"), task("tb", "b"), run="second")
     assert names(world) == ["a"]
     assert world.reason("b", "second") == "waits for service a of run r: not all that must run would fit beside both"
+    world.answer("a")
+    world.end("ta")
+    world.vacate("a")
+    assert names(world) == ["a", "ta", "b"]
+
+
+def test_services_of_runs_that_chose_their_devices_differently_take_turns(make_world):
+    world = make_world(gpus=4, slots=4)
+    world.add(service("a", gpus=1), task("ta", "a"), allowed=frozenset({"GPU-0", "GPU-1"}))
+    world.add(service("b", gpus=1), task("tb", "b"), run="second", allowed=frozenset({"GPU-1", "GPU-2"}))
+    assert names(world) == ["a"]
     world.answer("a")
     world.end("ta")
     world.vacate("a")

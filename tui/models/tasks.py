@@ -125,7 +125,7 @@ def detail(task: Task | None, dependents: Sequence[str], last_line: str, world: 
 
 def _state_cell(task: Task, known: Mapping[str, Task]) -> list[Span]:
     tone = words.tone_of(task.state)
-    needs = [name for name in task.after if name in known and str(known[name].state) not in GOOD]
+    needs = [name for name in task.after if name in known and known[name].state not in GOOD and not known[name].url]
     if task.state == "waiting" and needs:
         return [(f"needs {needs[0] if len(needs) == 1 else f'{len(needs)} tasks'}", tone)]
     if task.state == "running" and task.progress is not None and not task.reason:

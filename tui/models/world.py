@@ -29,7 +29,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task as the server describes it; times in seconds since the epoch."""
+    """One task as the server describes it; times in seconds since the epoch. url: of a service, while it answers."""
 
     id: str
     state: str
@@ -41,6 +41,7 @@ class Task:
     ended_at: float | None = None
     after: tuple[str, ...] = ()
     progress: Progress | None = None
+    url: str | None = None
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> Task:
@@ -55,6 +56,7 @@ class Task:
             said["ended_at"],
             tuple(said["after"]),
             _progress(said.get("progress")),
+            said.get("url"),
         )
 
     @property

@@ -119,6 +119,17 @@ def test_states_in_words(given_task: Task, said: str) -> None:
     assert tasks.state_words(given_task) == said
 
 
+def test_a_task_needs_a_service_until_that_answers() -> None:
+    waiting = task("waiting", after=("judge",), reason="needs 1 GPU, 0 of 4 free")
+    world = World(Path("/ws"))
+
+    def said(judge: Task) -> str:
+        return "".join(text for text, _ in tasks.cells(waiting, "", {"judge": judge}, world, NOW)[2])
+
+    assert said(task("running")) == "needs judge"
+    assert said(task("running", url="http://127.0.0.1:4000")) == "needs 1 GPU, 0 of 4 free"
+
+
 def test_every_task_state_has_a_letter() -> None:
     assert [words.task_letter(state)[0] for state in ("waiting", "running", "succeeded", "cached", "failed")] == list("QRD=F")
 
