@@ -49,15 +49,11 @@ def threads() -> list[str]:
 def test_with_a_fifth_of_the_tries_failing_all_of_200_in_flight_end_in_their_own_reply():
     usage = Usage(price_in=1.0, price_out=2.0)
     with ChatServer(delay=0.05, faults=0.2, seed=1) as server:
-        found = dict(replies(endpoint(server, concurrency=200, timeout=0.5), numbered(400), usage))
+        found = dict(replies(endpoint(server, concurrency=200, timeout=1.0), numbered(400), usage))
     assert {index: reply.text for index, reply in found.items()} == {index: f"said: question {index}" for index in range(400)}
     assert server.counts.max_in_flight <= 200
-    assert (
-        server.counts.requests
-        == usage.tries
-        == sum(reply.tries for reply in found.values())
-        == 400 + sum(usage.errors.values())
-    )
+    assert usage.tries == sum(reply.tries for reply in found.values()) == 400 + sum(usage.errors.values())
+    assert 400 < server.counts.requests <= usage.tries  # on a busy machine a try can time out before it is sent
     assert set(usage.errors) == {"429", "500", "timeout", "garbage", "connection"}
     assert (usage.replies, usage.failed) == (400, 0)
     assert (usage.prompt_tokens, usage.completion_tokens) == (800, 1200)
