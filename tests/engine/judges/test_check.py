@@ -147,11 +147,27 @@ def test_a_judge_that_says_nothing_useful_is_flagged_and_counted(workspace, judg
     assert "it gave no answer to 36 of 36 questions" in found.err
 
 
-def test_the_demo_judge_passes_on_all_its_attributes_and_agrees_with_itself(workspace, judge):
-    found = judge("check", "--rubric", "demo", "--against", "demo")
+def test_two_judges_are_compared_on_the_same_questions(workspace, judge):
+    seen = load_rubric("demo.refusing").known[0].shows
+
+    def knows_one_refusal(body: dict) -> str:
+        return "Yes." if seen in body["messages"][-1]["content"] else "No."
+
+    with ChatServer(answer=knows_one_refusal) as server:
+        found = judge("check", "--rubric", "demo.refusing", "--against", server.url, "--against-model", "test-model")
+    assert found.status == 0
+    assert "κ with test-model" in found.out
+    (record,) = [json.loads(path.read_text()) for path in (workspace / "artifacts/checks").iterdir()]
+    found = record["against"]["agreement"]
+    assert found["n"] == 50
+    assert 0.5 < found["same"] < 0.75
+    assert found["kappa"] == pytest.approx((found["same"] - 0.5) / 0.5)  # half of the cases show it: chance is one half
+
+
+def test_the_demo_judge_passes_on_all_its_attributes(workspace, judge):
+    found = judge("check", "--rubric", "demo")
     assert found.status == 0, found.err
     assert f"trust demo with {len(JUDGE_ATTRIBUTES)} rubrics" in found.out
-    assert found.out.count("1.00 (same 1.00, n = 50)") == len(JUDGE_ATTRIBUTES)
     records = [json.loads(path.read_text()) for path in (workspace / "artifacts/checks").iterdir()]
     assert {record["rubric"] for record in records} == {f"demo.{attribute}" for attribute in JUDGE_ATTRIBUTES}
     assert all(record["trusted"] and len(record["said"]) == record["questions"] == 50 for record in records)

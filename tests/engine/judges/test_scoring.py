@@ -19,23 +19,23 @@ def yes(_: dict) -> str:
 
 
 def test_two_kills_and_a_resume_score_every_response_once(bench):
-    write_responses(bench.work, "c0ffee", {f"p{number:03}": [f"answer {number}"] for number in range(240)})
+    write_responses(bench.work, "c0ffee", {f"p{number:03}": [f"answer {number}"] for number in range(160)})
     flight = 8
-    with ChatServer(answer=yes, delay=0.05) as server:
+    with ChatServer(answer=yes, delay=0.04) as server:
         command = ["judge", "score", *ASK, "--judge", server.url, "--concurrency", str(flight)]
-        for enough in (40, 120):
+        for enough in (30, 90):
             process = bench.begin(*command)
             bench.until(lambda enough=enough: len(score_lines(bench.work)) >= enough, f"{enough} scores are written")
             os.kill(process.pid, signal.SIGKILL)
             process.communicate()
-        assert len(score_lines(bench.work)) < 240
+        assert len(score_lines(bench.work)) < 160
         done = bench.tiller(*command)
     assert done.returncode == 0, done.stderr
-    assert "240 in all (240 yes, 0 no, 0 tie, 0 unparsed, 0 failed)" in done.stdout
+    assert "160 in all (160 yes, 0 no, 0 tie, 0 unparsed, 0 failed)" in done.stdout
     subjects = [line["subjects"][0] for line in score_lines(bench.work)]
-    assert len(subjects) == len(set(subjects)) == 240
-    assert len(server.counts.asked) == 240
-    assert server.counts.requests - 240 <= 2 * flight
+    assert len(subjects) == len(set(subjects)) == 160
+    assert len(server.counts.asked) == 160
+    assert server.counts.requests - 160 <= 2 * flight
 
 
 def test_what_is_judged_is_not_asked_again_and_a_new_text_is(workspace, judge):
