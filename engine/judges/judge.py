@@ -205,6 +205,8 @@ class ServerBackend:
 
     def spent(self) -> str:
         usage = self._usage
+        if not usage.tries:
+            return "no requests, every reply was kept from earlier"
         words = [f"{usage.tries} requests", f"{usage.prompt_tokens} + {usage.completion_tokens} tokens"]
         if usage.tries > usage.replies + usage.failed:
             words[0] += f" ({usage.tries - usage.replies - usage.failed} of them tried again)"

@@ -30,4 +30,8 @@ def run(settings: TableSettings) -> str:
     print()
     if sparse := sum(row.leaves_out_much for row in found):
         notice(f"warning: {sparse} of {len(found)} rows (!) leave out more than {MUCH_UNANSWERED:.0%}, which got no answer")
-    return f"table: {len(found)} rows by {len(shown)} scorer{'s' if len(shown) > 1 else ''}; intervals are over prompts"
+    return f"table: {_number(len(found), 'row')} by {_number(len(shown), 'scorer')}; intervals are over prompts"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"

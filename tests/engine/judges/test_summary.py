@@ -115,4 +115,4 @@ def test_the_printed_table_has_sweeps_in_order_counts_and_the_judges_standing(wo
     assert judge("check", "--rubric", "length-words").status == 0
     assert "checked: accuracy 1.00 (n = 1), direction right" in judge("table").out
     assert "3 rows by 1 scorer" in judge("table").out
-    assert "1 rows by 1 scorer" in judge("table", "aa").out
+    assert "1 row by 1 scorer" in judge("table", "aa").out
