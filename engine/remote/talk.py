@@ -27,7 +27,7 @@ from engine.remote.types import Endpoint, Reply, Request, Usage
 
 _BACK_OFF = wait_random_exponential(multiplier=0.5, max=15)  # full jitter: requests that failed together come back apart
 _STRETCH = 0.1  # of a pause that the server asked for, for the same reason
-_GARBAGE_TRIES = 5  # a server that keeps answering nonsense is not asked until the deadline: each answer may have to be paid
+_GARBAGE_TRIES = 4  # a server that keeps answering nonsense is not asked until the deadline: each answer may have to be paid
 _LETTERS_PER_TOKEN = 4  # of English, roughly: used until the server has counted
 _HOPELESS = 0.01  # seconds before the deadline in which no try is begun
 _SCHEMA = "schema"
