@@ -11,7 +11,8 @@ and for all of them
     judge         `transformers serve` on the judge's model, on 127.0.0.1: an OpenAI-compatible server. It starts when the first
                   task could ask it and is stopped after the last.
     check         is it a good judge? It is asked about known answers to every behaviour: direction, accuracy, and how far the
-                  served model's words agree with the same model's probabilities read in this process (κ).
+                  served model's words agree with the same model's probabilities read in this process (κ). When it is not,
+                  nothing is scored.
     table         mean and 95 % interval of every cell, what got no answer, and how the judge was checked.
     report        the same as curves.
 
@@ -67,7 +68,7 @@ def build(
         vectors = graph.shell(f"vectors_{behavior}", ["tiller", "steer", "vectors", *what], labels=labels)
         apply = graph.shell(f"apply_{behavior}", ["tiller", "steer", "apply", *what, *sweep], after=[vectors], labels=labels)
         score = ["tiller", "steer", "score", *what, *sweep, *asking]
-        scores.append(graph.shell(f"score_{behavior}", score, after=[server, apply], gpus=0, labels=labels))
+        scores.append(graph.shell(f"score_{behavior}", score, after=[check, server, apply], gpus=0, labels=labels))
     graph.shell("table", ["tiller", "judge", "table"], after=[check, *scores], gpus=0)
     report = ["tiller", "steer", "report", "--model", model, "--behaviors", *behaviors, *sweep, *asking]
     graph.shell("report", report, after=[server, check, *scores], gpus=0)

@@ -33,6 +33,8 @@ def run(settings: CheckSettings) -> str:
     print(_table(checks))
     spent = next((f"; {text}" for judge in judges if (text := judge.backend.spent())), "")
     doubted = [check for check in checks if not check.trusted]
+    if doubted and len(checks) == 1:
+        raise EngineError(f"do not trust {judges[0].name} with {checks[0].rubric}: {'; '.join(checks[0].doubts)}.")
     if doubted:
         reasons = "\n".join(f"  {check.rubric}: {'; '.join(check.doubts)}" for check in doubted)
         raise EngineError(f"do not trust {judges[0].name} with {len(doubted)} of {len(checks)} rubrics:\n{reasons}")
