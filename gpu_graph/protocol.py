@@ -15,7 +15,7 @@ from typing import Any
 
 from gpu_graph.errors import ServerError
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAX_FRAME = 2**20
 """Bytes of one line, newline included. A longer one from a client ends its connection."""
 

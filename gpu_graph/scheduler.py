@@ -198,7 +198,7 @@ class Scheduler:
                 self._actions.append(Stop(event.run_id, event.task_id, event.attempt))
             return
         outcome = task.stopping or "failed"
-        reason = task.reason if outcome == "failed" else why_ended(outcome, event.exit_code, task.spec)
+        reason = why_ended(outcome, event.exit_code, task.spec) if task.stopping != "failed" else task.reason
         self._conclude(run, task, outcome, event.exit_code, reason)
 
     def _conclude(self, run: RunBook, task: TaskRun, outcome: str, exit_code: int | None, reason: str | None) -> None:

@@ -150,7 +150,7 @@ class RunState:
         elif kind == "ready":
             task.ready_at, task.served = record["at"], True
         elif kind == "stopping":
-            task.stopping, task.hopeless = record["reason"], record.get("hopeless", False)
+            task.stopping, task.hopeless = record["reason"], task.hopeless or record.get("hopeless", False)
             task.reason = record.get("cause", task.stopping)
         else:
             task.exit_code = record.get("exit_code")

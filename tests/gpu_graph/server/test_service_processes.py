@@ -5,8 +5,11 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import random
 import signal
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,24 @@ with open("answered", "a") as file:
     file.write(f"{name}:{said}\\n")
 """
 """Asks the service once a file is there; knows it by its environment only."""
+
+PATIENT = """
+import sys, time, urllib.request
+
+name, url, seconds = sys.argv[1:]
+time.sleep(float(seconds))
+for _ in range(600):
+    try:
+        urllib.request.urlopen(url, timeout=20).read()
+        break
+    except OSError:
+        time.sleep(0.1)
+else:
+    sys.exit("nobody answered")
+with open("answered", "a") as file:
+    file.write(f"{name}\\n")
+"""
+"""Asks until it is answered, as a client with retries does."""
 
 
 def listening(port: int) -> bool:
@@ -362,3 +383,39 @@ def test_the_command_line_tells_what_a_service_does(yard, bench):
     _, told = running.communicate(timeout=60)
     assert running.returncode == 0
     assert "R judge                        ready at http://127.0.0.1:" in told
+
+
+@pytest.mark.slow
+def test_random_kills_of_servers_services_and_their_supervisors_lose_no_dependent(yard, bench):
+    """60 kills. Two services share 4 slots with 120 tasks; every task ends well, once, and nothing is left."""
+    rng = random.Random(11)
+    (bench.work / "patient.py").write_text(PATIENT)
+    judges = [
+        yard.graph.service(name, ["python", "server.py", "@{port}"], gpus=0, restarts=1000, start_timeout="60s")
+        for name in ("judge", "model")
+    ]
+    before: list[str] = []
+    for number in range(120):
+        needs = [rng.choice(judges), *([rng.choice(before)] if before and rng.random() < 0.3 else [])]
+        url = f"@{{{needs[0]}.url}}"
+        yard.graph.shell(f"t{number}", ["python", "patient.py", f"t{number}", url, f"{rng.random():.2f}"], after=needs, gpus=0)
+        before.append(f"t{number}")
+    yard.submit()
+    kills = 0
+    while kills < 60 and bench.status(yard.run)["state"] in {"queued", "running"}:
+        serving = [pid for pid, said in bench.processes().items() if "TILLER_PORT" in said]
+        if rng.random() < 0.5:
+            bench.kill_server()
+        elif serving:
+            with suppress(ProcessLookupError):
+                os.kill(rng.choice(serving), signal.SIGKILL)
+        else:
+            continue
+        kills += 1
+        time.sleep(rng.uniform(0, 0.4))  # the moment of the next kill is part of the chaos
+    assert kills == 60, "the run was too short for all kills"
+    view = bench.ended(yard.run, seconds=300)
+    assert {task["state"] for task in view["tasks"]} == {"succeeded"}
+    assert sorted(bench.marks("answered")) == sorted(before)
+    assert not bench.task_processes()
+    assert not [port for port in yard.ports() if listening(port)]
