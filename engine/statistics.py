@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 DRAWS = 2000
 LEVEL = 0.95
+_BLOCK = 1 << 20  # numbers drawn at a time: memory stays flat over any number of units
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,11 @@ def bootstrap(means: Sequence[float], seed: int = 0) -> tuple[float, float]:
     """Percentile interval of the mean when units are drawn with replacement. means: [units]."""
     import numpy as np
 
-    drawn = np.asarray(means)
-    draws = np.random.default_rng(seed).integers(0, len(drawn), (DRAWS, len(drawn)))
-    low, high = np.quantile(drawn[draws].mean(1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    drawn, generator = np.asarray(means), np.random.default_rng(seed)
+    at_once = max(1, _BLOCK // len(drawn))
+    blocks = [min(at_once, DRAWS - start) for start in range(0, DRAWS, at_once)]
+    resampled = np.concatenate([drawn[generator.integers(0, len(drawn), (rows, len(drawn)))].mean(1) for rows in blocks])
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
