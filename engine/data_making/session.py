@@ -81,8 +81,6 @@ def run(plan: Plan[Item], settings: KeepingSettings) -> str:
         items, tally = make(recipe, raw.ask, settings.count, most, Seen(settings.similarity, avoided), progress)
     if segment.path is not None:
         note_artifact(workspace, segment.path, "replies", asking_key)
-    if tally.dropped:
-        notice(f"{said}: dropped {_counts(tally.dropped)}")
     ended = _ending(tally, settings.count, raw.found)
     if not items:
         raise EngineError(f"{ended}; nothing was written. {_advice(tally)}")
@@ -91,6 +89,8 @@ def run(plan: Plan[Item], settings: KeepingSettings) -> str:
     where = f"{summary} → {workspace.relative(folder)}"
     if tally.kept < settings.count:
         raise EngineError(f"{ended}; what there is was kept: {where}. {_advice(tally)}")
+    if tally.dropped:
+        notice(f"{said}: dropped {_counts(tally.dropped)}")
     return f"{said}: {ended}; {where}{_cost(assistant)}"
 
 

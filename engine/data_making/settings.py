@@ -148,7 +148,7 @@ class CheckSettings(StepSettings):
 
     step: ClassVar[str] = "data.check"
 
-    paths: tuple[str, ...] = option(..., "files or folders", min_length=1, positional=True)
+    paths: tuple[str, ...] = option((), "files or folders", positional=True)
     all: bool = option(False, "show every problem, not the first twenty of each file")
 
 

@@ -29,6 +29,8 @@ class Rows:
 
 def read_rows(path: Path) -> Rows:
     """The rows of a file; a file that cannot be read at all is one sentence."""
+    if not path.exists():
+        raise InputError(f"{path} does not exist; check its name.")
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path} is no data file that tiller knows; it reads {', '.join(SUFFIXES)}.")
     try:

@@ -37,6 +37,8 @@ class Checked:
 
 
 def run(settings: CheckSettings) -> str:
+    if not settings.paths:
+        raise InputError("Name at least one file or folder to check.")
     checked: list[Checked] = []
     unreadable: list[str] = []
     for name in settings.paths:

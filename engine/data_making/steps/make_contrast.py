@@ -21,9 +21,7 @@ def run(settings: ContrastSettings) -> str:
         made = contrast.files(settings.behavior, parts, settings.seed)
         about = {
             "splits": {split: len(parts[split]) for split in SPLITS},
-            "letters": {
-                name: _letters(records) for name, records in made.items() if "answer_matching_behavior" in _first(records)
-            },
+            "letters": {name: _letters(records) for name, records in made.items() if _lettered(records)},
             "mean_characters": {
                 "matching": round(mean(len(item.matching) for item in items), 1),
                 "not_matching": round(mean(len(item.not_matching) for item in items), 1),
@@ -49,8 +47,8 @@ def run(settings: ContrastSettings) -> str:
     return session.run(plan, settings)
 
 
-def _first(records: Sequence[dict[str, str]]) -> dict[str, str]:
-    return records[0] if records else {}
+def _lettered(records: Sequence[dict[str, str]]) -> bool:
+    return bool(records) and records[0].get("answer_matching_behavior") in ("(A)", "(B)")
 
 
 def _letters(records: Sequence[dict[str, str]]) -> dict[str, int]:

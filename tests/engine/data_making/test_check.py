@@ -192,6 +192,12 @@ def test_a_missing_file_and_a_binary_one_exit_with_2(tmp_path, capsys):
     assert "not UTF-8" in out
 
 
+def test_it_wants_a_name(capsys):
+    status, _, err = check(capsys)
+    assert status == 2
+    assert "at least one file or folder" in err
+
+
 def test_rows_of_a_table_that_do_not_fit_its_header_are_named(tmp_path, capsys):
     status, out, _ = check(capsys, write(tmp_path, "x.csv", HARM + "Burn, then bake,harmful,No.,Sure\n"))
     assert status == 1

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.data_making import contrast, queries
+from engine.data_making import contrast, phrases, queries
 from engine.data_making.contrast import Contrast
 from engine.data_making.duplicates import Seen
 from engine.data_making.parsing import Unfit, records_of, text_field
@@ -84,6 +85,23 @@ def test_a_contrast_pair_gives_nothing_away(case):
     record, reason = PAIRS[case]
     with pytest.raises(Unfit, match=reason):
         contrast.read(record, "ab")
+
+
+JSON = st.recursive(
+    st.none() | st.integers() | st.sampled_from(["", "yes", "is more so", "Edit RESPONSE kindly", "brisk", "???"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(list(phrases.FIELDS)), inner, max_size=4),
+)
+
+
+@given(JSON)
+def test_any_json_is_an_item_or_is_dropped_with_a_reason(record):
+    for read in (
+        lambda: contrast.read(record, "ab"),
+        lambda: queries.read(record, False),
+        lambda: phrases.read(record, "ask", "Edit RESPONSE"),
+    ):
+        with suppress(Unfit):
+            assert read()
 
 
 def test_an_ordinary_a_is_no_letter():

@@ -238,6 +238,19 @@ def test_no_key_is_written(workspace, capsys, monkeypatch):
     assert not any(b"not-to-be-seen" in content for content in written)
 
 
+def test_examples_and_own_topics_are_shown(workspace, capsys, tmp_path):
+    shown = [{"question": f"example {i}?", "matching": "yes", "not_matching": "no"} for i in range(5)]
+    (tmp_path / "good.json").write_text(json.dumps(shown))
+    server = ChatServer(writing(contrast))
+    server.bodies = []
+    more = ["--count", "40", "--examples", str(tmp_path / "good.json"), "--topics", "beekeeping", "glass"]
+    with server:
+        make(capsys, "contrast", *ABOUT, *options(server, *more))
+    texts = [body["messages"][0]["content"] for body in server.bodies]
+    assert all(text.count("example ") == 3 and "beekeeping" in text and "glass" in text for text in texts)
+    assert len({tuple(line for line in text.splitlines() if "example " in line) for text in texts}) > 1
+
+
 BAD = {
     "no behaviour": (["contrast", "--assistant", "http://127.0.0.1:9/v1"], "--behavior"),
     "a name that is a path": (
