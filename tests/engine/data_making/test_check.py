@@ -242,7 +242,7 @@ NAMES = sorted(
 )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(VALUES | st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=5), min_size=1, max_size=4))
 def test_nothing_that_is_json_makes_it_fall_over(tmp_path, capsys, records):
     status, _, _ = check(capsys, write(tmp_path, "x.json", records))

@@ -289,6 +289,7 @@ def test_a_killed_command_goes_on_without_asking_again(workspace, capsys, monkey
         process.wait()
         assert 8 <= server.counts.answered < 40
         assert not (workspace / "datasets").exists()
+        server.delay = 0.0
         make(capsys, *arguments, "--assistant", server.url)
         resumed = generate(workspace)
         assert sum(count - 1 for count in server.counts.asked.values()) <= 2  # those in flight at the kill
