@@ -51,8 +51,7 @@ class ReadyQueue:
         """
         usable = set(free)
         open_needs = set(self._tasks)
-        services = self._true_services(runs)
-        services.reverse()
+        services = self._true_services(runs)[::-1]
         held_back = False
         while usable and (open_needs or services):
             need = min(open_needs, key=lambda candidate: self._tasks[candidate][0]) if open_needs else None
@@ -81,7 +80,7 @@ class ReadyQueue:
                     yield run, name, devices
                 else:
                     open_needs.discard(need)
-                    if place(need, room.beside_services(), self._inventory) is not None:
+                    if not room.inside or place(need, room.beside_services(), self._inventory) is not None:
                         usable.difference_update(device.id for device in could_use(need, usable, self._inventory))
                     else:
                         held_back = True
@@ -90,8 +89,9 @@ class ReadyQueue:
                     del self._tasks[need]
 
     def _true_services(self, runs: Mapping[str, RunBook]) -> list[Entry]:
-        self._services = [entry for entry in self._services if entry[3] in runs and runs[entry[3]].startable(entry[4])]
-        return list(self._services)
+        if self._services:
+            self._services = [entry for entry in self._services if entry[3] in runs and runs[entry[3]].startable(entry[4])]
+        return self._services
 
     def _place_service(self, run: RunBook, name: str, usable: set[str], room: Room) -> tuple[tuple[str, ...], Verdict]:
         """Its devices, or none and why: it may come in but they are not free now, or it may not come in."""

@@ -49,12 +49,11 @@ class RunBook:
 
     def startable(self, name: str) -> bool:
         """Whether nothing but devices keeps the task from starting; a service must also be called."""
-        return (
-            self.state.tasks[name].state is TaskState.WAITING
-            and not self.missing[name]
-            and all(self.state.tasks[service].ready for service in self.plan.needs.get(name, ()))
-            and (name not in self.calls or self.calls[name] > 0)
-        )
+        tasks = self.state.tasks
+        if tasks[name].state is not TaskState.WAITING or self.missing[name] or self.calls.get(name) == 0:
+            return False
+        needs = self.plan.needs.get(name)
+        return needs is None or all(tasks[service].ready for service in needs)
 
     def gone_service(self, name: str) -> str | None:
         """A service that the task needs and that will not be there any more."""
@@ -84,20 +83,21 @@ class RunBook:
     def recount(self, name: str) -> list[str]:
         """Count anew whether the task calls for its services, after it has changed; returns the services touched by that."""
         touched: list[str] = []
-        todo = [name]
-        while todo:
-            caller = todo.pop()
+        todo = [name] if name in self.plan.needs else []
+        for caller in todo:  # grows while it is walked
             calls = self._calls_now(caller)
-            if calls is not (caller in self._calling) and caller in self.plan.needs:
+            if calls is not (caller in self._calling):
                 (self._calling.add if calls else self._calling.remove)(caller)
                 for service in self.plan.needs[caller]:
                     self.calls[service] += 1 if calls else -1
                     touched.append(service)
-                    todo.append(service)
+                todo += (service for service in self.plan.needs[caller] if service in self.plan.needs)
         return touched
 
     def close_task(self, name: str) -> list[str]:
         """Take a task that has just ended out of all counts; returns the services that nothing needs any more."""
+        if not self.plan.users:
+            return []
         for at in self._clusters_of.get(name, ()):
             self._take_out(at, name)
         self.recount(name)
@@ -146,4 +146,4 @@ class RunBook:
         state = self.state.tasks[name].state
         if state in ENDED or self.missing[name]:
             return False
-        return name not in self.calls or self.calls[name] > 0 or state in ACTIVE
+        return self.calls.get(name) != 0 or state in ACTIVE

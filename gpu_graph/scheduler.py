@@ -85,7 +85,8 @@ class Scheduler:
                     self._service_unfit(event)
                 case CancelRequested():
                     self._cancel(event)
-            self._settle()
+            if self._over:
+                self._settle()
         self._dispatch()
         actions, self._actions = self._actions, []
         return actions
@@ -301,9 +302,12 @@ class Scheduler:
 
     def _offer(self, run: RunBook, name: str) -> None:
         """Queue the task if only devices keep it from starting, and the services that it, by what became of it, calls for."""
-        for candidate in (name, *run.recount(name)):
-            if run.startable(candidate):
-                self._queue.add(run, candidate)
+        called = run.recount(name)
+        if run.startable(name):
+            self._queue.add(run, name)
+        for service in called:
+            if run.startable(service):
+                self._queue.add(run, service)
 
     def _settle(self) -> None:
         """What follows, for the services that they needed, from tasks that have just ended."""

@@ -14,6 +14,8 @@ from gpu_graph.placement import Inventory
 from gpu_graph.process import ATTEMPT_VARIABLE
 from gpu_graph.spec import TaskSpec
 
+_PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
+
 SHOWN_VALUES = ("PATH", "VIRTUAL_ENV", "CONDA_DEFAULT_ENV", "LANG", "HF_HOME", "CUDA_HOME")
 """The only variables whose values may be written into a workspace; of all others the journal has names only."""
 
@@ -34,6 +36,8 @@ def task_environment(
     services: what it says of them (`addresses.py`).
     """
     run_id, task_id, number = attempt.key
+    if services:
+        client = _past_proxies(client)
     gpus = [device for device in devices if device in inventory.memory_of]
     return {
         **client,
@@ -52,6 +56,16 @@ def task_environment(
         "TILLER_ARTIFACTS": str(attempt.file("artifacts")),
         **services,
     }
+
+
+def _past_proxies(client: Mapping[str, str]) -> Mapping[str, str]:
+    """The environment in which requests to 127.0.0.1 do not go to a proxy of the network, which could not pass them on."""
+    if not any(name.lower() in _PROXIES and value for name, value in client.items()):
+        return client
+    excepted = client.get("no_proxy") or client.get("NO_PROXY") or ""
+    if "127.0.0.1" not in excepted:
+        excepted = f"{excepted},127.0.0.1" if excepted else "127.0.0.1"
+    return {**client, "no_proxy": excepted, "NO_PROXY": excepted}
 
 
 def task_argv(task: TaskSpec, attempt: Attempt, interpreter: str) -> tuple[str, ...]:

@@ -172,7 +172,9 @@ def test_real_gpus_are_listed_with_readings():
 HOST = Inventory.of([Device("GPU-a", 0, "", 80), Device("GPU-b", 1, "", 80)], slots=2)
 
 
-def environment(task: TaskSpec, devices: tuple[str, ...], client: dict[str, str]) -> dict[str, str]:
+def environment(
+    task: TaskSpec, devices: tuple[str, ...], client: dict[str, str], services: dict[str, str] | None = None
+) -> dict[str, str]:
     attempt = Attempt(("run", task.id, 2), Path("/w/logs/run/a/2"))
     return task_environment(
         client,
@@ -182,7 +184,7 @@ def environment(task: TaskSpec, devices: tuple[str, ...], client: dict[str, str]
         workspace="/w",
         devices=devices,
         inventory=HOST,
-        services={},
+        services=services or {},
     )
 
 
@@ -208,6 +210,22 @@ def test_what_a_task_declares_wins_over_the_clients_environment():
         TaskSpec("a", env={"X": "task", "PATH": "/own", "OMP_NUM_THREADS": "7"}), (), {"X": "client", "PATH": "/usr/bin"}
     )
     assert (env["X"], env["OMP_NUM_THREADS"], env["PATH"]) == ("task", "7", "/venv/bin:/own")
+
+
+@pytest.mark.parametrize(
+    ("client", "excepted"),
+    [
+        ({}, None),
+        ({"HTTP_PROXY": ""}, None),
+        ({"http_proxy": "http://proxy:3128"}, "127.0.0.1"),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": "localhost,.lan"}, "localhost,.lan,127.0.0.1"),
+        ({"ALL_PROXY": "http://proxy:3128", "no_proxy": "127.0.0.1,.lan"}, "127.0.0.1,.lan"),
+    ],
+)
+def test_requests_to_a_service_do_not_go_to_the_networks_proxy(client, excepted):
+    env = environment(TaskSpec("a"), (), client, {"TILLER_URL_JUDGE": "http://127.0.0.1:4000"})
+    assert (env.get("no_proxy"), env.get("NO_PROXY")) == (excepted, excepted)
+    assert environment(TaskSpec("a"), (), client).get("no_proxy") == client.get("no_proxy")
 
 
 def test_a_text_command_runs_under_sh_and_a_list_directly():

@@ -104,5 +104,7 @@ def _show_plan(client: Client, submission: Submission) -> int:
     print(f"plan of {submission.graph.name}: {len(tasks)} tasks; nothing was started")
     for task in tasks:
         needs = f"{task.gpus} GPU{'s' if task.gpus > 1 else ''}" if task.gpus else f"{task.cpus} CPU"
-        print(f"  {task.id:<28} {needs:<7} {'after ' + ', '.join(task.after) if task.after else ''}".rstrip())
+        kind = ["a service"] if task.kind == "service" else []
+        after = [f"after {', '.join(task.after)}"] if task.after else []
+        print(f"  {task.id:<28} {needs:<7} {', '.join(kind + after)}".rstrip())
     return 0
