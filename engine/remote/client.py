@@ -149,4 +149,6 @@ class _Line:
     def _end(self, index: int, task: asyncio.Task[Reply]) -> None:
         self._tasks.discard(task)
         if not task.cancelled():
+            task.exception()  # looked at: several may end so, one is raised, and asyncio would complain of the others at exit
+        if not task.cancelled():
             self._ended.put((index, task))
