@@ -104,6 +104,7 @@ class LocalAssistant:
 
     def replies(self, requests: Sequence[Request]) -> Iterator[tuple[int, Reply]]:
         from engine.chats import encode_chat
+        from engine.forward import check_length
         from engine.generation import Row, generate
         from engine.models import load_source
         from engine.sampling import Sampling
@@ -114,6 +115,8 @@ class LocalAssistant:
             self._model = load_source(self._source, device_map=self._settings.device_map)
         model, settings = self._model, self._settings
         rows = [Row(encode_chat(model.tokenizer, request.chat).ids, request.seed or 0) for request in requests]
+        longest = max(len(row.prompt) for row in rows)
+        check_length(model, longest + settings.max_tokens, "give a smaller --max-tokens or --per-request")
         sampling = Sampling(settings.max_tokens, settings.temperature)
         for index, written in generate(model, rows, sampling, batch_size=settings.batch_size):
             reply = Reply(
