@@ -17,6 +17,7 @@ from dataclasses import replace
 from itertools import islice
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import httpx2
 import openai
@@ -67,8 +68,13 @@ def only_model(endpoint: Endpoint) -> str:
 
 
 def _check(endpoint: Endpoint) -> None:
-    if not endpoint.base_url.startswith(("http://", "https://")):
-        raise InputError(f"{endpoint.base_url} is no address of a server; it begins with http:// or https:// and ends in /v1.")
+    try:
+        parts = urlsplit(endpoint.base_url)
+        fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)
+    except ValueError:  # no number as port, half of an IPv6 address
+        fits = False
+    if not fits:
+        raise InputError(f"{endpoint.base_url} is no address of a server; it should look like http://127.0.0.1:8000/v1.")
 
 
 def _transport(endpoint: Endpoint) -> dict[str, Any]:
@@ -150,5 +156,4 @@ class _Line:
         self._tasks.discard(task)
         if not task.cancelled():
             task.exception()  # looked at: several may end so, one is raised, and asyncio would complain of the others at exit
-        if not task.cancelled():
             self._ended.put((index, task))
