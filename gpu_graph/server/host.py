@@ -24,7 +24,6 @@ from gpu_graph.events import (
     Adopt,
     AttemptEnded,
     CancelRequested,
-    DeadlinePassed,
     Event,
     Quarantine,
     RunAdded,
@@ -40,6 +39,7 @@ from gpu_graph.placement import Inventory
 from gpu_graph.ports import choose_port
 from gpu_graph.run_folder import attempt_base
 from gpu_graph.scheduler import Scheduler
+from gpu_graph.server.deadlines import Deadlines
 from gpu_graph.server.intake import Identity, Intake, allowed_devices
 from gpu_graph.server.known_workspaces import KnownWorkspaces
 from gpu_graph.server.publisher import Publisher
@@ -89,9 +89,9 @@ class Host:
         self._submissions = SubmissionStore(state)
         self._intake = Intake(inventory, self._identity, self._submissions)
         self._executor = LocalExecutor(self.take)
+        self._deadlines = Deadlines(self.take)
         self._services = Services(state, self.take)
         self._inbox: list[Event] = []
-        self._timers: dict[tuple[str, str, int], asyncio.TimerHandle] = {}
 
     # --- what clients ask ----------------------------------------------------------------------------------------------
 
@@ -155,8 +155,7 @@ class Host:
 
     def finish(self) -> None:
         """Let go of everything; tasks go on."""
-        for timer in self._timers.values():
-            timer.cancel()
+        self._deadlines.close()
         self._services.close()
         self._executor.close()
         for run in self.runs.values():
@@ -187,7 +186,7 @@ class Host:
                 # "started" only repeats what the supervisor has written itself; every other record is worth waiting for.
                 run.urgent |= action.record["type"] != "started"
                 self._publish(run, action.record)
-                self._set_timer(run, action)
+                self._deadlines.follow(run.state, action.record)
                 self._services.follow(run, action.record)
             else:
                 run.outbox.append(action)
@@ -273,26 +272,6 @@ class Host:
                 return
         self._executor.start(attempt, task_argv(task, attempt, submission.interpreter), env, cwd)
 
-    def _set_timer(self, run: LiveRun, action: Write) -> None:
-        """Keep the deadline of a started attempt; forget that of one which ended."""
-        record = action.record
-        if "attempt" not in record:
-            return
-        key = (action.run_id, record["task"], record["attempt"])
-        if record["type"] == "started":
-            self._set_deadline(key, run.state.tasks[record["task"]])
-        elif record["type"] not in {"stopping", "ready"} and key in self._timers:
-            self._timers.pop(key).cancel()
-
-    def _set_deadline(self, key: tuple[str, str, int], task: TaskRun) -> None:
-        if task.spec.timeout is not None and task.started_at is not None:
-            left = max(0.0, task.started_at + task.spec.timeout - time.time())
-            self._timers[key] = asyncio.get_running_loop().call_later(left, self._deadline, key)
-
-    def _deadline(self, key: tuple[str, str, int]) -> None:
-        del self._timers[key]
-        self.take(DeadlinePassed(*key, time.time()))
-
     # --- runs -------------------------------------------------------------------------------------------------------
 
     def _enliven(self, run_id: str, submission: Submission, now: float) -> RunAdded:
@@ -313,9 +292,7 @@ class Host:
         self.runs[run_id] = run
         self.workspace_of[run_id] = Path(submission.workspace)
         self.workspaces.add(submission.workspace)
-        for task in stored.state.tasks.values():
-            if task.state is TaskState.RUNNING:
-                self._set_deadline((run_id, task.spec.id, task.attempt), task)
+        self._deadlines.adopt(stored.state)
         self._services.adopt(run)
         self.publisher.publish(run_id, None)
         return RunAdded(stored.state, now, allowed)
