@@ -8,11 +8,14 @@ ready, so the two are counted apart.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from gpu_graph.placement import Inventory, Need, need_of
 from gpu_graph.service_plan import ServicePlan
 from gpu_graph.state import ACTIVE, ENDED, GOOD, RunState, TaskState
+
+Key = tuple[str, str, int]
+"""run id, task id, attempt number."""
 
 
 class RunBook:
@@ -108,8 +111,18 @@ class RunBook:
                 unneeded.append(service)
         return unneeded
 
-    def assert_counts(self) -> None:
-        """The counters say what they would say if they were made anew; tests call it after every event."""
+    def assert_sound(self, held: Collection[Key]) -> None:
+        """What must always hold of a run that is scheduled, held: the attempts that hold devices. Tests call it."""
+        tasks = self.state.tasks
+        for name, task in tasks.items():
+            if task.state in ACTIVE:
+                assert (self.state.id, name, task.attempt) in held, "an active task holds nothing"
+                needs = [tasks[need] for need in task.spec.after if not self.is_service(need)]
+                assert all(need.state in GOOD for need in needs), "started before its dependencies"
+            if name in self.quarantined:
+                assert task.state is TaskState.LOST, "only lost attempts are in quarantine"
+                assert (self.state.id, name, task.attempt) in held, "a quarantined attempt holds nothing"
+        assert not self.state.ended or self.quarantined, "an ended run is still scheduled"
         fresh = RunBook(self.state, self.order, self.allowed, self._inventory)
         for name in ("missing", "wanted", "calls", "unfinished", "coming"):
             assert getattr(self, name) == getattr(fresh, name), f"{name} is wrong"

@@ -111,17 +111,7 @@ class Scheduler:
         assert len(devices) == len(set(devices)), "a device is held twice"
         assert not self.free & set(devices), "a held device counts as free"
         for run in self._runs.values():
-            state = run.state
-            for task in state.tasks.values():
-                if task.state in ACTIVE:
-                    assert (state.id, task.spec.id, task.attempt) in self.held, "an active task holds nothing"
-                    tasks = [name for name in task.spec.after if not run.is_service(name)]
-                    assert all(state.tasks[name].state in GOOD for name in tasks), "started before its dependencies"
-                if task.spec.id in run.quarantined:
-                    assert task.state is TaskState.LOST, "only lost attempts are in quarantine"
-                    assert (state.id, task.spec.id, task.attempt) in self.held, "a quarantined attempt holds nothing"
-            assert not state.ended or run.quarantined, "an ended run is still scheduled"
-            run.assert_counts()
+            run.assert_sound(self.held)
         kept = {(run_id, task_id) for run_id, task_id, _ in self.held}
         wanted = {(run_id, name) for run_id, run in self._runs.items() for name in run.quarantined}
         wanted |= {(i, n) for i, run in self._runs.items() for n, task in run.state.tasks.items() if task.state in ACTIVE}
