@@ -40,11 +40,11 @@ class Passing(Exception):
 
 
 class Refused(Exception):
-    """The server will not answer this request, however often it is asked."""
+    """The server will not answer this request, however often it is asked. field: of the body, where it is to blame."""
 
-    def __init__(self, kind: str, sentence: str) -> None:
+    def __init__(self, kind: str, sentence: str, *, field: str | None = None) -> None:
         super().__init__(sentence)
-        self.kind = kind
+        self.kind, self.field = kind, field
 
 
 def read_failure(error: openai.OpenAIError, endpoint: Endpoint, secret: str) -> Passing | Refused | EngineError:
@@ -61,7 +61,7 @@ def read_failure(error: openai.OpenAIError, endpoint: Endpoint, secret: str) -> 
         )
     if status in _PASSING or status >= 500:
         return Passing(str(status), f"{status} ({said})", retry_after=_retry_after(error.response.headers))
-    return Refused(str(status), f"{status} ({said})")
+    return Refused(str(status), f"{status} ({said})", field=error.param)
 
 
 def unreachable(endpoint: Endpoint, fault: Passing) -> EngineError:

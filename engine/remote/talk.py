@@ -31,6 +31,7 @@ _GARBAGE_TRIES = 4  # a server that keeps answering nonsense is not asked until 
 _LETTERS_PER_TOKEN = 4  # of English, roughly: used until the server has counted
 _HOPELESS = 0.01  # seconds before the deadline in which no try is begun
 _SCHEMA = "schema"
+_LIMIT, _NEW_LIMIT = "max_tokens", "max_completion_tokens"  # every server knows the first, except for OpenAI's newer models
 
 
 @dataclass(slots=True)
@@ -54,6 +55,7 @@ class Talk:
         self._clients = cycle(clients)
         self._pace = Pace(endpoint.requests_per_minute, endpoint.tokens_per_minute)
         self._schemas = endpoint.structured != "off"
+        self._limit = _LIMIT
         self._heard_at = 0.0
         self._out_of_reach = False
 
@@ -96,12 +98,15 @@ class Talk:
         asking.tries += 1
         self._usage.tries += 1
         schema = None if asking.plain or not self._schemas else asking.request.schema
+        body = _body(self._endpoint.model, asking.request, schema, self._limit)
         try:
-            reply = await self._send(_body(self._endpoint.model, asking.request, schema), asking.left())
+            reply = await self._send(body, asking.left())
         except (Passing, Refused) as fault:
-            refused = isinstance(fault, Refused) and fault.kind in ("400", "422")
-            if refused and schema is not None and self._endpoint.structured == "auto":
-                fault, asking.plain = Passing(_SCHEMA, str(fault), retry_after=0.0), True
+            if isinstance(fault, Refused) and fault.kind in ("400", "422"):
+                if fault.field == _LIMIT and _LIMIT in body:
+                    fault, self._limit = Passing(_LIMIT, str(fault), retry_after=0.0), _NEW_LIMIT
+                elif schema is not None and self._endpoint.structured == "auto":
+                    fault, asking.plain = Passing(_SCHEMA, str(fault), retry_after=0.0), True
             self._note(asking, fault)
             raise fault from None
         if asking.plain and self._schemas:  # the same request goes without its schema: that was what the server refused
@@ -152,11 +157,11 @@ def _pause(state: RetryCallState) -> float:
     return _BACK_OFF(state)
 
 
-def _body(model: str, request: Request, schema: Any) -> dict[str, Any]:
+def _body(model: str, request: Request, schema: Any, limit: str) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": model,
         "messages": [{"role": turn.role, "content": turn.content} for turn in request.chat],
-        "max_tokens": request.max_tokens,
+        limit: request.max_tokens,
         "temperature": request.temperature,
     }
     if request.seed is not None:

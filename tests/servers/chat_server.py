@@ -50,7 +50,8 @@ class ChatServer:
     """delay: seconds before each answer. faults: share of requests that meet one of `kinds`, drawn from `seed` as they come.
 
     retry_after: what a 429 says. key: the only bearer that is let in. models: what /v1/models lists; another model is a 404.
-    takes_schema False: a request with response_format is a 400. longest: letters of a last turn beyond which it is a 400.
+    takes_schema False: a request with response_format is a 400. limit: what it calls max_tokens; another name is a 400.
+    longest: letters of a last turn beyond which it is a 400.
     """
 
     answer: Callable[[dict[str, Any]], str] = say_back
@@ -62,6 +63,7 @@ class ChatServer:
     key: str | None = None
     models: Sequence[str] = ("test-model",)
     takes_schema: bool = True
+    limit: str = "max_tokens"
     longest: int = 100_000
     port: int = 0
     counts: Counts = field(default_factory=Counts)
@@ -177,6 +179,8 @@ class _Connection(asyncio.Protocol):
             return self._complain(404, f"The model {body['model']} does not exist")
         if "response_format" in body and not server.takes_schema:
             return self._complain(400, "response_format is not supported")
+        if server.limit not in body:
+            return self._complain(400, f"Unsupported parameter; use '{server.limit}' instead.", param="max_tokens")
         if len(last) > server.longest:
             return self._complain(400, f"the context is at most {server.longest} letters")
         kind = server.fault()
@@ -196,8 +200,8 @@ class _Connection(asyncio.Protocol):
             extra = f"Retry-After: {self._server.retry_after}\r\n" if kind == "429" else ""
             self._complain(int(kind), "the server has too much to do", extra)
 
-    def _complain(self, status: int, message: str, extra: str = "") -> None:
-        self._send(status, {"error": {"message": message, "type": "error", "code": None}}, extra)
+    def _complain(self, status: int, message: str, extra: str = "", param: str | None = None) -> None:
+        self._send(status, {"error": {"message": message, "type": "error", "param": param, "code": None}}, extra)
 
     def _send(self, status: int, content: Any, extra: str = "") -> None:
         self._done()

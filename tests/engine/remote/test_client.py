@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import subprocess
 import sys
@@ -107,7 +108,7 @@ def test_a_request_ends_as_failed_at_its_deadline_or_after_enough_nonsense(kind,
     assert usage.tries == 1 if kind == "429" else usage.tries > 1  # "come back in an hour" is no reason to come back before
 
 
-def test_a_refused_key_stops_everything_with_one_sentence_that_does_not_hold_it(monkeypatch):
+def test_a_refused_key_stops_everything_with_one_sentence_that_does_not_hold_it(monkeypatch, caplog):
     monkeypatch.setenv("TILLER_KEY_TEST", SECRET)
     with (
         ChatServer(key="another", delay=0.1) as server,
@@ -118,6 +119,8 @@ def test_a_refused_key_stops_everything_with_one_sentence_that_does_not_hold_it(
     assert SECRET not in "".join(map(str, (caught.value, caught.value.__context__, caught.value.__cause__)))
     assert server.counts.requests <= 8
     assert not threads()
+    gc.collect()
+    assert not caplog.records, "the same error of the other requests in flight is not told again"
 
 
 def test_a_key_that_the_server_wants_is_sent_and_never_comes_back_in_a_reply(monkeypatch):
@@ -166,6 +169,14 @@ def test_schemas_can_be_insisted_on_or_left_out(structured, text):
         found = dict(replies(endpoint(server, structured=structured), asked("a", schema=SCHEMA), Usage()))
     assert found[0].text == text
     assert server.counts.requests == 1
+
+
+def test_a_server_that_has_a_newer_name_for_the_limit_of_tokens_is_asked_by_that():
+    with ChatServer(limit="max_completion_tokens", bodies=[]) as server:
+        found = dict(replies(endpoint(server, concurrency=1), asked("a", "b", schema=SCHEMA), Usage()))
+    assert [found[0].text, found[1].text] == ["said: a", "said: b"]
+    assert [body.get("max_completion_tokens") for body in server.bodies or ()] == [None, 10, 10]
+    assert "response_format" in (server.bodies or [])[-1]
 
 
 def test_a_server_that_is_restarted_is_waited_for(capsys):
@@ -274,8 +285,12 @@ def test_asking_for_the_model_says_what_is_wrong():
         only_model(Endpoint(server.url, ""))
     with pytest.raises(EngineError, match="could not be asked for its models"):
         only_model(Endpoint(server.url, ""))
-    with pytest.raises(InputError, match="http"):
-        only_model(Endpoint("localhost:8000/v1", ""))
+
+
+@pytest.mark.parametrize("url", ["localhost:8000/v1", "http://", "http://127.0.0.1:port/v1", "ftp://example.org/v1", ""])
+def test_what_is_no_address_is_refused_before_anything_is_sent(url):
+    with pytest.raises(InputError, match="no address of a server"):
+        replies(Endpoint(url, "test-model"), numbered(1), Usage())
 
 
 def test_requests_per_minute_hold_for_every_try():
