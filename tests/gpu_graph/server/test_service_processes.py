@@ -309,6 +309,19 @@ def test_one_that_is_not_ready_in_time_is_stopped_tried_again_and_then_failed(ya
     assert not bench.task_processes()
 
 
+def test_its_time_to_start_also_passes_while_no_server_lives(yard, bench):
+    judge = yard.graph.service("judge", "sleep 600", start_timeout="1s", restarts=0, gpus=0)
+    yard.user("first", judge)
+    yard.submit()
+    bench.until(lambda: yard.view()["state"] == "running", "it runs")
+    bench.kill_server()
+    began = (bench.folder(yard.run) / "judge" / "1.pid").stat().st_mtime
+    bench.until(lambda: time.time() > began + 1, "its time is over")
+    bench.ended(yard.run)
+    assert yard.view()["reason"].startswith("not ready within 1 s")
+    assert not bench.task_processes()
+
+
 def test_one_that_cannot_even_be_run_fails_with_the_reason(yard, bench):
     judge = yard.graph.service("judge", ["/no/such/program"], restarts=0, gpus=0)
     yard.user("first", judge)
