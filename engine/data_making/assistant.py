@@ -41,6 +41,8 @@ def open_assistant(settings: AssistantSettings) -> Assistant:
     if settings.assistant == "openai" and settings.assistant_model is None:
         raise InputError("--assistant openai has many models; name one with --assistant-model.")
     check_address(url, "--assistant")
+    if not settings.assistant_key.isidentifier():  # not repeated: it may be the key itself
+        raise InputError("--assistant-key takes the name of a variable, never a key; `export NAME=…` and give NAME.")
     endpoint = Endpoint(
         base_url=url,
         model=settings.assistant_model or "",

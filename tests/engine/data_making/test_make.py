@@ -264,6 +264,10 @@ BAD = {
     "a service without a model": (["contrast", *ABOUT, "--assistant", "openai"], "--assistant-model"),
     "roles twice": (["phrases", "--name", "x", "--assistant", "demo", "--roles", "ask", "ask"], "every role once"),
     "a key in an address": (["contrast", *ABOUT, "--assistant", "http://me:word@127.0.0.1:9/v1"], "put a key into a variable"),
+    "a key instead of its name": (
+        ["contrast", *ABOUT, "--assistant", "http://127.0.0.1:9/v1", "--assistant-key", "sk-12345-67890"],
+        "takes the name of a variable, never a key",
+    ),
     "unreadable examples": (["contrast", *ABOUT, "--assistant", "demo", "--examples", "/no/file.json"], "/no/file.json"),
 }
 
@@ -273,6 +277,7 @@ def test_bad_input_is_refused_before_anything_is_asked(workspace, capsys, case):
     argv, words = BAD[case]
     _, err = make(capsys, *argv, status=2)
     assert words in err
+    assert "sk-12345" not in err
     assert not (workspace / "artifacts").exists()
 
 
