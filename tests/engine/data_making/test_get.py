@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections import Counter
@@ -11,14 +12,19 @@ from pathlib import Path
 import pytest
 
 from engine.data_making.cli import main
-from engine.data_making.published import CAA
+from engine.data_making.download import fetch
+from engine.data_making.published import CAA, PublishedFile
+from engine.errors import EngineError, InputError
 
 SEEDS = Path(__file__).parents[4] / "shared" / "data" / "caa"
-pytestmark = pytest.mark.skipif(not SEEDS.is_dir(), reason="the published data do not lie beside the checkout")
+published = pytest.mark.skipif(not SEEDS.is_dir(), reason="the published data do not lie beside the checkout")
+TINY = {f"part/{name}.json": f'["{name}"]'.encode() for name in ("one", "two", "three")}
+FILES = [PublishedFile(path, "c0ffee", hashlib.sha256(content).hexdigest()) for path, content in TINY.items()]
 
 
 class Mirror(ThreadingHTTPServer):
-    """Serves /<commit>/datasets/<path>. `wrong` files end in another byte, `broken` ones stop half-way."""
+    """Serves /<commit>/datasets/<path>: the published files, and three of our own. `wrong` files end in another byte, `broken`
+    ones stop half-way."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -34,10 +40,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         commit, _, path = self.path.removeprefix("/").partition("/datasets/")
         self.server.asked[path] += 1
-        if (path, commit) not in {(file.path, file.commit) for file in CAA}:
+        if (path, commit) not in {(file.path, file.commit) for file in (*CAA, *FILES)}:
             self.send_error(404)
             return
-        content = (SEEDS / path).read_bytes()
+        content = TINY[path] if path in TINY else (SEEDS / path).read_bytes()
         if path in self.server.wrong:
             content = content[:-1] + b"}"
         self.send_response(200)
@@ -71,6 +77,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
+@published
 def test_the_sets_come_whole_and_are_what_steering_reads(workspace, mirror, capsys):
     from engine.steering.datasets import load_data
 
@@ -88,6 +95,7 @@ def test_the_sets_come_whole_and_are_what_steering_reads(workspace, mirror, caps
     assert {note["kind"] for note in notes} == {"dataset"}
 
 
+@published
 def test_a_file_of_another_hash_is_not_kept(workspace, mirror, capsys):
     mirror.wrong.add(CAA[3].path)
     status, _, err = get(capsys, mirror)
@@ -97,6 +105,7 @@ def test_a_file_of_another_hash_is_not_kept(workspace, mirror, capsys):
     assert files(workspace / "datasets/caa") == {file.path for file in CAA[:3]}
 
 
+@published
 def test_a_download_that_breaks_off_goes_on_with_the_same_command(workspace, mirror, capsys):
     mirror.broken.add(CAA[5].path)
     status, _, err = get(capsys, mirror)
@@ -109,6 +118,7 @@ def test_a_download_that_breaks_off_goes_on_with_the_same_command(workspace, mir
     assert mirror.asked == {file.path: 1 + (file == CAA[5]) for file in CAA}
 
 
+@published
 def test_a_file_with_other_contents_is_left_alone(workspace, mirror, capsys, tmp_path):
     mine = tmp_path / "mine" / CAA[0].path
     mine.parent.mkdir(parents=True)
@@ -137,3 +147,23 @@ def test_a_server_that_does_not_have_it_is_named(workspace, mirror, capsys):
     status, _, err = get(capsys, mirror, "--source", f"{mirror.url}/elsewhere")
     assert status == 1
     assert "HTTP 404" in err
+
+
+def test_fetching_verifies_and_goes_on(tmp_path, mirror):
+    mirror.wrong.add(FILES[2].path)
+    with pytest.raises(EngineError, match="is not the published file"):
+        fetch(FILES, mirror.url, tmp_path, overwrite=False)
+    assert files(tmp_path) == {file.path for file in FILES[:2]}
+    mirror.wrong.clear()
+    mirror.broken.add(FILES[2].path)
+    with pytest.raises(EngineError, match=r"broke off after 4 bytes.*2 of 3 files are there"):
+        fetch(FILES, mirror.url, tmp_path, overwrite=False)
+    mirror.broken.clear()
+    assert fetch(FILES, mirror.url, tmp_path, overwrite=False) == 1
+    assert {path: (tmp_path / path).read_bytes() for path in TINY} == TINY
+    assert mirror.asked == {FILES[0].path: 1, FILES[1].path: 1, FILES[2].path: 3}
+    (tmp_path / FILES[0].path).write_text("mine")
+    with pytest.raises(InputError, match="--overwrite"):
+        fetch(FILES, mirror.url, tmp_path, overwrite=False)
+    assert (tmp_path / FILES[0].path).read_text() == "mine"
+    assert fetch(FILES, mirror.url, tmp_path, overwrite=True) == 1
