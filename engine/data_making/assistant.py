@@ -5,18 +5,14 @@ Owns turning settings into something that answers requests, and its identity for
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
-from urllib.parse import urlsplit
 
 from engine.data_making.settings import AssistantSettings
-from engine.errors import InputError
 from engine.identity import ModelSource, resolve_model
+from engine.remote.endpoints import is_server, open_endpoint
 from engine.remote.types import Endpoint, Reply, Request, Usage
-
-OPENAI = "https://api.openai.com/v1"
 
 
 class Assistant(Protocol):
@@ -35,16 +31,10 @@ class Assistant(Protocol):
 
 def open_assistant(settings: AssistantSettings) -> Assistant:
     """The assistant that the settings name; a local model is not loaded before it is asked."""
-    url = OPENAI if settings.assistant == "openai" else settings.assistant
-    if not url.startswith(("http://", "https://")):
+    if not is_server(settings.assistant):
         return LocalAssistant(resolve_model(settings.assistant), settings)
-    if settings.assistant == "openai" and settings.assistant_model is None:
-        raise InputError("--assistant openai has many models; name one with --assistant-model.")
-    check_address(url, "--assistant")
-    if not settings.assistant_key.isidentifier():  # not repeated: it may be the key itself
-        raise InputError("--assistant-key takes the name of a variable, never a key; `export NAME=…` and give NAME.")
-    endpoint = Endpoint(
-        base_url=url,
+    wanted = Endpoint(
+        base_url=settings.assistant,
         model=settings.assistant_model or "",
         key_env=settings.assistant_key,
         concurrency=settings.concurrency,
@@ -54,20 +44,8 @@ def open_assistant(settings: AssistantSettings) -> Assistant:
         deadline=settings.deadline,
         structured=settings.structured,
     )
-    if not endpoint.model:
-        from engine.remote.client import only_model
-
-        endpoint = dataclasses.replace(endpoint, model=only_model(endpoint))
+    endpoint = open_endpoint(settings.assistant, wanted, "assistant")
     return RemoteAssistant(endpoint, Usage(price_in=settings.price_in, price_out=settings.price_out))
-
-
-def check_address(url: str, option: str) -> None:
-    """Refuse an address with a user, password or query: addresses are recorded, and all users see the list of processes."""
-    parts = urlsplit(url)
-    if parts.username is not None or parts.password is not None or parts.query:
-        raise InputError(
-            f"The address of {option} holds more than host and path; put a key into a variable instead, where nobody sees it."
-        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from engine.atomic import write_whole
-from engine.data_making.assistant import check_address
 from engine.data_making.download import fetch
 from engine.data_making.published import CAA, LICENCE
 from engine.data_making.settings import GetSettings
+from engine.remote.endpoints import check_address
 from engine.store import note_artifact
 from engine.workspace import find_workspace
 
