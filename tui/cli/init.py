@@ -1,4 +1,4 @@
-"""`tiller init [DIR]`: make a workspace: folders, tiller.toml and one example run file. Never overwrites anything."""
+"""`tiller init [DIR]`: make a workspace: folders, tiller.toml, an example run file, a .gitignore. Never overwrites anything."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main(argv: list[str]) -> int:
     try:
         for name in FOLDERS:
             (folder / name).mkdir(parents=True, exist_ok=True)
-        for name, place in (("tiller.toml", "tiller.toml"), ("example.py", "runs/example.py")):
+        for name, place in (("tiller.toml", "tiller.toml"), ("example.py", "runs/example.py"), ("gitignore", ".gitignore")):
             target = folder / place
             if not target.exists():
                 target.write_text(files("tui").joinpath("templates", f"{name}.txt").read_text())
