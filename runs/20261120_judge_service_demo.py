@@ -26,7 +26,7 @@ To judge with a model of your own, give a folder or a hub id as `--judge`. For v
 `vllm_judge` instead of `transformers_judge`; for a server that runs already, give the tasks `--judge http://HOST/v1`.
 """
 
-from engine.judges.recipes import judge_options, transformers_judge
+from engine.judges.recipes import judge_name, judge_options, transformers_judge
 from gpu_graph import Graph
 
 ATTRIBUTES = {"agree": "agreeing", "refuse": "refusing", "polite": "polite", "happy": "happy", "short": "short"}
@@ -70,6 +70,6 @@ def build(
         score = ["tiller", "steer", "score", *what, *sweep, *asking]
         scores.append(graph.shell(f"score_{behavior}", score, after=[check, server, apply], gpus=0, labels=labels))
     graph.shell("table", ["tiller", "judge", "table"], after=[check, *scores], gpus=0)
-    report = ["tiller", "steer", "report", "--model", model, "--behaviors", *behaviors, *sweep, *asking]
-    graph.shell("report", report, after=[server, check, *scores], gpus=0)
+    report = ["tiller", "steer", "report", "--model", model, "--behaviors", *behaviors, *sweep, *judge_name(judge)]
+    graph.shell("report", report, after=[check, *scores], gpus=0)
     return graph

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from typing import Any, Protocol
 from engine.errors import EngineError, InputError
 from engine.identity import resolve_model
 from engine.judges.rubric import Rubric, load_rubric, rubric_names
-from engine.judges.settings import BackendSettings, JudgeSettings
+from engine.judges.settings import SERVER, BackendSettings, JudgeSettings
 from engine.judges.verdict import Subject, Verdict
 from engine.remote.types import Endpoint, Usage
 from engine.settings import canonical_json
@@ -37,6 +38,7 @@ class Backend(Protocol):
     @property
     def deciding(self) -> Mapping[str, Any]: ...
     def verdicts(self, rubric: Rubric, subjects: Sequence[Subject]) -> Iterator[tuple[int, Verdict]]: ...
+
     def spent(self) -> str:
         """What the questions so far cost, for a summary line; empty where they cost nothing."""
         ...
@@ -73,18 +75,19 @@ def open_judge(settings: BackendSettings, rubric: Rubric, workspace: Workspace) 
     return Judge(RuleBackend() if rubric.kind == "rule" else open_backend(settings, workspace), rubric)
 
 
-def open_judges(settings: BackendSettings, rubrics: Sequence[Rubric], workspace: Workspace) -> list[Judge]:
-    """One for each rubric, with one backend for all, so that a local model is loaded once."""
+def open_judges(settings: BackendSettings, rubrics: Sequence[Rubric], workspace: Workspace, anew: bool = False) -> list[Judge]:
+    """One for each rubric, with one backend for all, so that a local model is loaded once. anew: a server is asked even what it
+    replied to before."""
     asking = any(rubric.kind != "rule" for rubric in rubrics)
-    backend = open_backend(settings, workspace) if asking else RuleBackend()
+    backend = open_backend(settings, workspace, anew) if asking else RuleBackend()
     return [Judge(RuleBackend() if rubric.kind == "rule" else backend, rubric) for rubric in rubrics]
 
 
-def open_backend(settings: BackendSettings, workspace: Workspace) -> Backend:
+def open_backend(settings: BackendSettings, workspace: Workspace, anew: bool = False) -> Backend:
     if settings.judge == "rule":
         raise InputError('A rule judges by rubrics of kind "rule" only; give another --rubric, or a --judge that can be asked.')
-    if settings.judge == "openai" or settings.judge.startswith(("http://", "https://")):
-        return ServerBackend(settings, workspace)
+    if settings.judge in ("openai", SERVER) or settings.judge.startswith(("http://", "https://")):
+        return ServerBackend(settings, workspace, anew)
     return LocalBackend(settings)
 
 
@@ -160,11 +163,11 @@ class LocalBackend:
 class ServerBackend:
     """A model behind an OpenAI-compatible server. Which one it is has to be known at once: it is part of the scorer's name."""
 
-    def __init__(self, settings: BackendSettings, workspace: Workspace) -> None:
+    def __init__(self, settings: BackendSettings, workspace: Workspace, anew: bool = False) -> None:
         self._settings, self._workspace = settings, workspace
         openai = settings.judge == "openai"
-        if openai and settings.judge_model is None:
-            raise InputError("Which of OpenAI's models is to judge is open; name one with --judge-model.")
+        if settings.judge_model is None and (openai or settings.judge == SERVER):
+            raise InputError(f"Which model --judge {settings.judge} means is open; name one with --judge-model.")
         endpoint = Endpoint(
             base_url=OPENAI if openai else settings.judge.rstrip("/"),
             model=settings.judge_model or "",
@@ -187,14 +190,18 @@ class ServerBackend:
             "temperature": settings.judge_temperature,
             "seed": settings.judge_seed,
             "structured": settings.structured,
-        }
+        } | ({"revision": settings.judge_revision} if settings.judge_revision else {})
+        kept = f"{self.name}.{_hash(self.deciding)}"
+        self._replies = f"{kept}.anew-{secrets.token_hex(4)}" if anew else kept
 
     def verdicts(self, rubric: Rubric, subjects: Sequence[Subject]) -> Iterator[tuple[int, Verdict]]:
         from engine.judges.remote import verdicts
 
+        if self._settings.judge == SERVER:
+            raise InputError(f"--judge {SERVER} only names a judge, to show its scores; give its address, http(s)://HOST/v1.")
         return verdicts(
             self._workspace,
-            f"{self.name}.{_hash(self.deciding)}",
+            self._replies,
             self._endpoint,
             rubric,
             subjects,

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from engine.identity import DEMO_VARIANTS
+from engine.identity import DEMO_VARIANTS, resolve_model
+from engine.judges.settings import SERVER
 from gpu_graph import Graph, Task
 
 _HOST = ("--host", "127.0.0.1", "--port", "@{port}")
@@ -62,10 +63,26 @@ def transformers_judge(
     return graph.service(id, command, ready="/health", start_timeout=start_timeout, gpus=gpus, **task)
 
 
-def judge_options(judge: Task, model: str) -> list[str]:
-    """The options that make `tiller judge …` and `tiller steer …` ask this service. model: the one that it was made with."""
+def judge_options(judge: Task, model: str, revision: str | None = None) -> list[str]:
+    """The options that make `tiller judge …` and `tiller steer …` ask this service. model: the one that it was made with.
+    revision: what tells it from others of its name; of a folder a hash of its files, which takes a minute for 100 GB or so.
+    """
     key = "".join(character if character.isalnum() else "_" for character in judge.id.upper())
-    return ["--judge", f"@{{{judge.id}.url}}/v1", "--judge-model", _place(model)[1], "--judge-key", f"TILLER_KEY_{key}"]
+    return ["--judge", f"@{{{judge.id}.url}}/v1", *_identity(model, revision), "--judge-key", f"TILLER_KEY_{key}"]
+
+
+def judge_name(model: str, revision: str | None = None) -> list[str]:
+    """The options for steps that only show what this service has judged (`tiller steer plot`, `report`): they need no server
+    and do not wait for one. model, revision: as in `judge_options`."""
+    return ["--judge", SERVER, *_identity(model, revision)]
+
+
+def _identity(model: str, revision: str | None) -> list[str]:
+    """What scorers' names are made of."""
+    folder, name = _place(model)
+    if revision is None and folder is not None:
+        revision = resolve_model(model).identity
+    return ["--judge-model", name, *(["--judge-revision", revision] if revision else [])]
 
 
 def _place(model: str) -> tuple[Path | None, str]:

@@ -9,6 +9,9 @@ from typing import ClassVar, Literal
 
 from engine.settings import StepSettings, option
 
+SERVER = "server"
+"""Of `judge`: a server that is only named, by those who show what it has judged."""
+
 
 class BackendSettings(StepSettings):
     """Who judges: a model in this process, a server, or rules."""
@@ -16,11 +19,16 @@ class BackendSettings(StepSettings):
     judge: str = option(
         "demo",
         "'demo', a model folder or a hub id (judges in this process); http(s)://HOST/v1 (any OpenAI-compatible server); "
-        "'openai'; 'rule' (for rubrics that need no model)",
+        "'openai'; 'server' (names a server's judge to show its scores, asks nothing); 'rule' (for rubrics that need no model)",
         affects_result=False,
     )
     judge_model: str | None = option(
         None, "the model's name at the server (none: the only one it serves)", affects_result=False
+    )
+    judge_revision: str | None = option(
+        None,
+        "tells apart models of one name at a server (a commit, a hash of the weights): part of the scorer's name",
+        affects_result=False,
     )
     judge_key: str = option(
         "OPENAI_API_KEY",
@@ -88,6 +96,7 @@ class CheckSettings(BackendSettings):
     attribute: str | None = option(None, "what a rubric about 'the attribute' asks about")
     against: str | None = option(None, "another judge (as --judge) whose agreement with this one is measured")
     against_model: str | None = option(None, "the other judge's model, as --judge-model")
+    against_revision: str | None = option(None, "the other judge's revision, as --judge-revision")
     against_key: str = option("OPENAI_API_KEY", "the other judge's key, as --judge-key")
     accuracy: float = option(0.8, "a judge that is right less often is not trusted", ge=0.5, le=1)
 
@@ -95,7 +104,12 @@ class CheckSettings(BackendSettings):
         """The judge to compare with: asked like this one, but for who it is."""
         if self.against is None:
             return None
-        named = {"judge": self.against, "judge_model": self.against_model, "judge_key": self.against_key}
+        named = {
+            "judge": self.against,
+            "judge_model": self.against_model,
+            "judge_revision": self.against_revision,
+            "judge_key": self.against_key,
+        }
         return BackendSettings(**{name: getattr(self, name) for name in BackendSettings.model_fields} | named)
 
 

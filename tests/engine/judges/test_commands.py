@@ -27,6 +27,11 @@ BAD = {  # options, exit status, words of the one sentence
     "no rubric fits": (["score", "aa"], 2, ["--rubric"]),
     "rules cannot be asked": (["score", "--judge", "rule", "--rubric", "refusal"], 2, ["--judge"]),
     "which model of OpenAI": (["score", "--judge", "openai", "--rubric", "refusal"], 2, ["--judge-model"]),
+    "a server that is only named": (
+        ["score", "--judge", "server", "--judge-model", "m", "--rubric", "refusal"],
+        2,
+        ["only names a judge", "http(s)://HOST/v1"],
+    ),
     "no key": (
         ["score", "--judge", "openai", "--judge-model", "m", "--rubric", "refusal"],
         2,
@@ -84,8 +89,9 @@ def test_a_sweep_judged_on_a_scale_by_a_server_is_drawn_on_that_scale_with_its_c
         asked = ["--judge", server.url, "--judge-model", "test-model", "--rubric", "quality"]
         assert steer(["score", *sweep, *asked]) == 0
         scored = capsys.readouterr()
-        assert steer(["plot", *sweep, *asked]) == 0
-        drawn = capsys.readouterr().out
+    named = ["--judge", "server", *asked[2:]]  # what has been judged is shown without the server
+    assert steer(["plot", *sweep, *named]) == 0
+    drawn = capsys.readouterr().out
     assert "20 answers judged" in scored.out
     assert "unparsed, 0 failed" in scored.out
     assert "warning" in scored.err

@@ -68,6 +68,15 @@ def test_the_scorer_is_the_same_on_every_port_and_another_for_another_rubric(wor
     assert all(name.startswith("test-model.refusal") and "127" not in name for name in names)
 
 
+def test_two_models_of_one_name_are_two_scorers_by_their_revision(workspace, judge):
+    write_responses(workspace, "aa", {"p": ["text"]})
+    with ChatServer(answer=yes) as server:
+        for revision in ("one", "two", "one"):
+            judge("score", *ASK, "--judge", server.url, "--judge-revision", revision)
+        assert server.counts.requests == 2  # nor does one read what the other replied
+    assert len({line["scorer"] for line in score_lines(workspace)}) == 2
+
+
 def test_what_failed_is_counted_warned_of_and_asked_again(workspace, judge):
     write_responses(workspace, "aa", {f"p{number}": ["x" * (9000 if number < 2 else 10)] for number in range(10)})
     with ChatServer(answer=yes, longest=4000) as server:

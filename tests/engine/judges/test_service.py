@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.judges.recipes import judge_options, transformers_judge, vllm_judge
+from engine.judges.recipes import judge_name, judge_options, transformers_judge, vllm_judge
 from gpu_graph import Graph
 
 DEMO = Path(__file__).parents[3] / "runs/20261120_judge_service_demo.py"
@@ -36,6 +36,23 @@ def test_the_recipes_serve_on_this_machine_only_and_say_how_to_ask():
         *("--judge-key", "TILLER_KEY_LARGE_JUDGE"),
     ]
     assert not any("/" in word for word in judge_options(small, "demo")[2:])
+
+
+def test_two_folders_of_one_name_are_two_judges_and_showing_what_they_said_needs_neither(tmp_path):
+    graph, revisions = Graph("judges"), set()
+    for place in ("first", "second"):
+        folder = tmp_path / place / "checkpoint"
+        folder.mkdir(parents=True)
+        folder.joinpath("config.json").write_text(json.dumps({"made": place}))
+        judge = transformers_judge(graph, str(folder), id=place)
+        asked, named = judge_options(judge, str(folder)), judge_name(str(folder))
+        assert asked[2:4] == named[2:4] == ["--judge-model", "checkpoint"]
+        assert asked[4:6] == named[4:6]
+        revisions.add(asked[asked.index("--judge-revision") + 1])
+        assert not any("@{" in word for word in named)
+        assert judge_name(str(folder), "v2")[-1] == "v2"
+    assert len(revisions) == 2
+    assert "--judge-revision" not in judge_name("some-org/some-model")
 
 
 @pytest.mark.slow
