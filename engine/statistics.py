@@ -14,7 +14,7 @@ _BLOCK = 1 << 20  # numbers drawn at a time: memory stays flat over any number o
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """`mean` over `units` (items or prompts) of their means; [`low`, `high`] is the 95 % bootstrap interval."""
+    """`mean` over `units` (items or prompts) of their means; [`low`, `high`] is the 95 % interval, see `mean_of`."""
 
     mean: float
     low: float
@@ -37,13 +37,18 @@ class Share:
         return self.count / self.total
 
 
-def mean_of(units: Mapping[str, Collection[float]]) -> Mean:
-    """The mean over units of their observations' means. The unit is drawn again, since samples of one prompt are no independent
-    evidence. At least one unit, none of them empty."""
+def mean_of(units: Mapping[str, Collection[float]], share: bool = False) -> Mean:
+    """The mean over units of their observations' means, with a bootstrap interval: the unit is drawn again, since samples of
+    one prompt are no independent evidence. At least one unit, none of them empty. share: observations lie from 0 to 1. Where
+    all are 0, or all 1, drawing them again finds nothing else, however few they are: then the interval is Wilson's over units.
+    """
     import numpy as np
 
     means = np.array([sum(observations) / len(observations) for observations in units.values()])
     low, high = bootstrap(means.tolist())
+    if share and means.min() == means.max() and means[0] in (0, 1):
+        known = share_of(round(means.sum()), len(means))
+        low, high = known.low, known.high
     return Mean(float(means.mean()), low, high, len(means), sum(map(len, units.values())))
 
 

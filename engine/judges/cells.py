@@ -34,19 +34,35 @@ def named_cell(workspace: Workspace, prefix: str) -> str:
     return found[0]
 
 
-def cell_name(cell: str, recorded: Catalog) -> str:
-    """The beginning of its key and where it is in its sweep: "3f2a91c0 agree layer 2 × -0.5"."""
+def cell_names(rows: Sequence[Sequence[str]], recorded: Catalog) -> tuple[str, list[str]]:
+    """What all cells of a table have in common ("agree, layer 2"), and each row by the rest: "3f2a91c0 × -0.5". Two cells of a
+    row were compared."""
+    parts = {cell: _parts(cell, recorded) for row in rows for cell in row}
+    common = {
+        key: word for key, word in next(iter(parts.values())).items() if all(one.get(key) == word for one in parts.values())
+    }
+    if len(parts) == 1:
+        common.pop("multiplier", None)  # there is no sweep to head with it
+    shown = {
+        cell: " ".join([cell[:_SHORT], *(word for key, word in one.items() if key not in common)])
+        for cell, one in parts.items()
+    }
+    return ", ".join(common.values()), [" over ".join(shown[cell] for cell in row) for row in rows]
+
+
+def _parts(cell: str, recorded: Catalog) -> dict[str, str]:
+    """Where a cell is in its sweep, in words."""
     settings = recorded.get(cell, {}).get("settings", {})
-    words = [cell[:_SHORT]]
+    words: dict[str, str] = {}
     if "behavior" in settings:
-        words.append(str(settings["behavior"]))
+        words["behavior"] = str(settings["behavior"])
     if settings.get("layer"):
-        words.append(f"layer {settings['layer'][0]}")
+        words["layer"] = f"layer {settings['layer'][0]}"
     if settings.get("multipliers"):
-        words.append(f"× {settings['multipliers'][0]:+g}")
+        words["multiplier"] = f"× {settings['multipliers'][0]:+g}"
     if settings.get("control") == "random":
-        words.append(f"random {settings['control_seed'][0]}")
-    return " ".join(words)
+        words["control"] = f"random {settings['control_seed'][0]}"
+    return words
 
 
 def cell_place(cell: str, recorded: Catalog) -> tuple[Any, ...]:

@@ -5,17 +5,19 @@ Owns joining scores to the texts they judged, what one judgement counts for, and
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from engine.judges.agreement import order_consistency
-from engine.judges.cells import Catalog, cell_name, cell_place
+from engine.judges.cells import Catalog, cell_names, cell_place
 from engine.judges.rubric import Rubric
-from engine.judges.verdict import FAILED, TIE, UNPARSED, Verdict
+from engine.judges.verdict import FAILED, NO_ANSWER, TIE, UNPARSED, Verdict
 from engine.statistics import Mean, Share, mean_of
 from engine.store import Score, cells_with_responses, read_catalog, read_responses, read_scores
+from engine.text_table import WIDTH, Column, text_table
 from engine.workspace import Workspace
 
 MUCH_UNANSWERED = 0.05
@@ -106,7 +108,7 @@ def _row(scorer: str, cells: tuple[str, ...], scores: Sequence[tuple[str, Score]
             units.setdefault(prompt, []).append(value)
     labels = Counter(score.label for _, score in scores)
     consistency = _consistency(score for _, score in scores) if len(cells) == 2 else None
-    return Row(scorer, cells, mean_of(units) if units else None, labels, consistency)
+    return Row(scorer, cells, mean_of(units, is_share(rubric)) if units else None, labels, consistency)
 
 
 def _consistency(scores: Iterable[Score]) -> Share:
@@ -128,30 +130,38 @@ def _origins(workspace: Workspace) -> dict[str, Origin]:
 def table(found: Sequence[Row], scorers: Mapping[str, Scorer], recorded: Catalog) -> str:
     """Rows of one scorer together, a sweep in the order of its multipliers. recorded: what is known of the cells."""
     blocks: list[str] = []
-    for name in sorted({row.scorer for row in found}, key=lambda name: (scorers[name].rubric.id, name)):
-        rows = [row for row in found if row.scorer == name]
+    for name, pairs in sorted({(row.scorer, len(row.cells) == 2) for row in found}):
+        rows = [row for row in found if row.scorer == name and (len(row.cells) == 2) == pairs]
         rows.sort(key=lambda row: [cell_place(cell, recorded) for cell in row.cells])
-        names = [" over ".join(cell_name(cell, recorded) for cell in row.cells) for row in rows]
-        width = max(map(len, names))
-        scorer, pairs = scorers[name], len(rows[0].cells) == 2
-        units = "comparisons" if pairs else "answers"
-        head = f"  {'':<{width}}  {'mean [95 % interval]':<20}  prompts  {units:>11}   tie  unparsed  failed"
-        lines = [f"{scorer.rubric.id} by {scorer.judge} — {_meaning(scorer.rubric)}"]
-        lines.append(f"{head}  same in both orders" if pairs else head)
-        lines += [f"  {name:<{width}}  {_numbers(row)}" for name, row in zip(names, rows, strict=True)]
+        shared, cells = cell_names([row.cells for row in rows], recorded)
+        scorer = scorers[name]
+        said = f"{scorer.rubric.id} by {scorer.judge} — {_meaning(scorer.rubric)}"
+        lines = [textwrap.fill(f"{said}; {shared}" if shared else said, WIDTH)]
+        lines.append(text_table(("", cells), _columns(rows, pairs), numbers=True))
         blocks.append("\n".join(lines))
     return "\n\n".join(blocks)
 
 
-def _numbers(row: Row) -> str:
-    mean, units, observations = "no answer", 0, 0
-    if row.mean is not None:
-        mean = f"{row.mean.mean:.2f} [{row.mean.low:.2f}–{row.mean.high:.2f}]"
-        units, observations = row.mean.units, row.mean.observations
-    counts = "  ".join(f"{row.labels.get(name, 0):>{width}}" for name, width in ((TIE, 4), (UNPARSED, 8), (FAILED, 6)))
-    kept = f"  {row.consistency.value:.2f} of {row.consistency.total}" if row.consistency and row.consistency.total else ""
-    mark = f"  ! {unanswered(row.labels):.0%} left out" if row.leaves_out_much else ""
-    return f"{mean:<20}  {units:>7}  {observations:>11}  {counts}{kept}{mark}"
+def _columns(rows: Sequence[Row], pairs: bool) -> list[Column]:
+    columns: list[Column] = [
+        ("mean [95 %]", [_mean(row.mean) for row in rows]),
+        ("prompts", [str(row.mean.units if row.mean else 0) for row in rows]),
+        ("compared" if pairs else "answers", [str(row.mean.observations if row.mean else 0) for row in rows]),
+        *((name, [str(row.labels.get(name, 0)) for row in rows]) for name in NO_ANSWER),
+    ]
+    if any(row.leaves_out_much for row in rows):
+        columns.append(("", ["!" if row.leaves_out_much else "" for row in rows]))
+    if pairs:
+        columns.append(("same in both orders", [_consistent(row.consistency) for row in rows]))
+    return columns
+
+
+def _mean(mean: Mean | None) -> str:
+    return "no answer" if mean is None else f"{mean.mean:.2f} [{mean.low:.2f}–{mean.high:.2f}]"
+
+
+def _consistent(share: Share | None) -> str:
+    return f"{share.value:.2f} of {share.total}" if share and share.total else ""
 
 
 def _meaning(rubric: Rubric) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from engine.data import ABItem, Prompt
 from engine.judges.rubric import Rubric
-from engine.judges.summary import observed
+from engine.judges.summary import is_share, observed
 from engine.statistics import mean_of
 from engine.steering.experiment import Cell
 from engine.steering.measures import AB_KIND
@@ -24,7 +24,7 @@ Labels = Mapping[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`mean` over `units` (items or prompts) of their means; [`low`, `high`] is the 95 % bootstrap interval. `labels`: how
+    """`mean` over `units` (items or prompts) of their means; [`low`, `high`] is the 95 % interval. `labels`: how
     often a judge gave each, those that are left out too."""
 
     multiplier: float
@@ -86,11 +86,11 @@ def judged_curve(
                 found.setdefault(answer.prompt_id, []).append(value)
         return found, labels
 
-    return curve(name, cells, units)
+    return curve(name, cells, units, is_share(rubric))
 
 
-def curve(name: str, cells: Sequence[Cell], units: Callable[[Cell], tuple[Units, Labels]]) -> Curve:
-    """One point per multiplier; cells that share one (random vectors of several seeds) are pooled by unit."""
+def curve(name: str, cells: Sequence[Cell], units: Callable[[Cell], tuple[Units, Labels]], share: bool = False) -> Curve:
+    """A point for each multiplier; cells that share one (random vectors of several seeds) are pooled by unit."""
     pooled: dict[float, tuple[Units, Counter[str]]] = {}
     for cell in cells:
         at, labels = pooled.setdefault(cell.multiplier, ({}, Counter()))
@@ -98,10 +98,10 @@ def curve(name: str, cells: Sequence[Cell], units: Callable[[Cell], tuple[Units,
         labels.update(given)
         for unit, observations in found.items():
             at.setdefault(unit, []).extend(observations)
-    points = (point(multiplier, found, labels) for multiplier, (found, labels) in sorted(pooled.items()) if found)
+    points = (point(multiplier, found, labels, share) for multiplier, (found, labels) in sorted(pooled.items()) if found)
     return Curve(name, tuple(points), sum((labels for _, labels in pooled.values()), Counter()))
 
 
-def point(multiplier: float, units: Units, labels: Labels | None = None) -> Point:
-    at = mean_of(units)
+def point(multiplier: float, units: Units, labels: Labels | None = None, share: bool = False) -> Point:
+    at = mean_of(units, share)
     return Point(multiplier, at.mean, at.low, at.high, at.units, at.observations, labels or {})

@@ -67,7 +67,7 @@ def _letters(experiment: Experiment, settings: PlotSettings, own: Sequence[Cell]
         drawn = [(letter_curve(experiment.workspace, own, items, "vector"), None)]
     if items and random:
         drawn.append((letter_curve(experiment.workspace, random, items, _control_name("", random)), "vector"))
-    return _panel(title, "mean probability of the matching answer", (0, 1), drawn, "items", ())
+    return _panel(title, "mean probability of the matching answer", (0, 1), drawn, "items", "bootstrap over items", ())
 
 
 def _judged(
@@ -89,7 +89,8 @@ def _judged(
         _unanswered(drawn),
         f"judge {judge.name}: {standing(read_catalog(workspace, 'checks').get(judge.scorer), rubric)}",
     )
-    return _panel(title, *_axis(rubric, drawn), drawn, "prompts", remarks)
+    band = "bootstrap over prompts" + (", Wilson's where all are alike" if is_share(rubric) else "")
+    return _panel(title, *_axis(rubric, drawn), drawn, "prompts", band, remarks)
 
 
 def _axis(rubric: Rubric, drawn: Drawn) -> tuple[str, tuple[float, float]]:
@@ -97,10 +98,8 @@ def _axis(rubric: Rubric, drawn: Drawn) -> tuple[str, tuple[float, float]]:
     name = rubric.id.removeprefix("demo.")
     if rubric.kind == "scale":
         low, high = rubric.scale
-        return f"mean score, {name}, {low:g} to {high:g}" + (" (lower is more)" if rubric.direction == "lower" else ""), (
-            low,
-            high,
-        )
+        lower = " (lower is more)" if rubric.direction == "lower" else ""
+        return f"mean score, {name}, {low:g} to {high:g}{lower}", rubric.scale
     if is_share(rubric):
         said = rubric.labels()[0]
         return f"share of answers judged {name}" + ("" if said == "yes" else f": {said}"), (0, 1)
@@ -115,15 +114,14 @@ def _unanswered(drawn: Drawn) -> str:
 
 
 def _panel(
-    title: str, y_label: str, y_range: tuple[float, float], drawn: Drawn, units: str, remarks: tuple[str, ...]
+    title: str, y_label: str, y_range: tuple[float, float], drawn: Drawn, units: str, band: str, remarks: tuple[str, ...]
 ) -> list[Panel]:
     curves = tuple(curve for curve, _ in drawn if curve.points)
     if not curves:
         return []
     counts = {curve.name: _count(curve, units) for curve in curves}
     controls = {curve.name: base for curve, base in drawn if base is not None}
-    note = f"bands: 95 % bootstrap over {units}"
-    return [Panel(title, X_LABEL, y_label, curves, counts, note, controls, y_range, remarks)]
+    return [Panel(title, X_LABEL, y_label, curves, counts, f"bands: 95 % {band}", controls, y_range, remarks)]
 
 
 def _count(curve: Curve, units: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 from engine.errors import InputError
@@ -10,6 +11,7 @@ from engine.judges.judge import rubrics_folder
 from engine.judges.rubric import DEMO, Rubric, find_rubric, load_rubric, rubric_names
 from engine.judges.settings import RubricsSettings
 from engine.judges.verdict import Subject
+from engine.text_table import WIDTH
 from engine.workspace import find_workspace
 
 
@@ -25,21 +27,27 @@ def run(settings: RubricsSettings) -> str:
     rubrics = [find_rubric(name, folder) for name in names if not name.startswith(DEMO)]
     width = max(len(rubric.id) for rubric in rubrics)
     for rubric in rubrics:
-        print(f"{rubric.id:<{width}}  {_form(rubric):<10}  {rubric.about}")
+        print(_filled(f"{rubric.id:<{width}}  {_form(rubric):<10}  ", rubric.about))
     attributes = [name.removeprefix(DEMO) for name in names if name.startswith(DEMO)]
-    print(f"\n{DEMO}<attribute>: the demo judge's own question about {', '.join(attributes)}\n")
+    print(_filled(f"\n{DEMO}<attribute>: ", f"the demo judge's own question about {', '.join(attributes)}") + "\n")
     return f"{len(names)} rubrics; `tiller judge rubrics ID` shows one. Your own go into rubrics/<id>.toml of the workspace"
 
 
 def _shown(rubric: Rubric) -> str:
     """What it is, then every turn that a judge is shown."""
-    lines = [f"{rubric.about}", f"{_form(rubric)}; {len(rubric.known)} known cases for `tiller judge check`"]
+    lines = [_filled("", rubric.about), f"{_form(rubric)}; {len(rubric.known)} known cases for `tiller judge check`"]
     if rubric.rule is not None:
-        return "\n".join([*lines, str(rubric.rule.model_dump(exclude_defaults=True))])
+        ((way, what),) = rubric.rule.model_dump(exclude_defaults=True).items()
+        return "\n".join([*lines, _filled(f"{way}: ", ", ".join(what)) if way == "lexicon" else f"{way}: {what}", ""])
     subject = Subject("PROMPT", ("ANSWER A", "ANSWER B"), "ab") if rubric.kind == "pair" else Subject("PROMPT", ("ANSWER",))
     for turn in ask(rubric, subject):
         lines += ["", f"[{turn.role}]", turn.content]
     return "\n".join([*lines, ""])
+
+
+def _filled(label: str, text: str) -> str:
+    """The text behind its label, and below itself."""
+    return textwrap.fill(text, WIDTH, initial_indent=label, subsequent_indent=" " * len(label.lstrip("\n")))
 
 
 def _form(rubric: Rubric) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from engine.errors import EngineError
 from engine.judges.check import standing
 from engine.judges.settings import TableSettings
 from engine.judges.summary import MUCH_UNANSWERED, recorded_scorers, rows, table
 from engine.progress import notice
 from engine.store import read_catalog
+from engine.text_table import WIDTH
 from engine.workspace import find_workspace
 
 
@@ -26,7 +29,8 @@ def run(settings: TableSettings) -> str:
     shown = sorted({row.scorer for row in found})
     print("\njudges")
     for name in shown:
-        print(f"  {name}: {standing(checks.get(name), scorers[name].rubric)}")
+        said = standing(checks.get(name), scorers[name].rubric)
+        print(f"  {name}\n{textwrap.indent(textwrap.fill(said, WIDTH - 4), ' ' * 4)}")
     print()
     if sparse := sum(row.leaves_out_much for row in found):
         notice(f"warning: {sparse} of {len(found)} rows (!) leave out more than {MUCH_UNANSWERED:.0%}, which got no answer")

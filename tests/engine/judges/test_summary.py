@@ -6,14 +6,16 @@ import re
 
 import pytest
 
-from engine.judges.rubric import Rubric
-from engine.judges.summary import Scorer, observed, rows
+from engine.judges.judge import Judge, RuleBackend
+from engine.judges.rubric import Rubric, load_rubric
+from engine.judges.scoring import score, singles
+from engine.judges.summary import Scorer, observed, recorded_scorers, rows
 from engine.judges.verdict import FAILED, TIE, UNPARSED
 from engine.statistics import bootstrap, mean_of
 from engine.store import Score, Segment, append_records, scores_folder
 from engine.workspace import Workspace
 
-from .conftest import write_responses
+from .conftest import score_lines, write_responses
 
 CHOICE = Rubric(id="c", version=1, kind="choice", about="a", answers=("Low", "Middle", "High"), question="{answer}")
 SCALE = CHOICE.model_copy(update={"id": "s", "kind": "scale", "answers": (), "scale": (0, 10)})
@@ -77,6 +79,27 @@ def test_a_score_of_a_text_that_was_replaced_is_left_out(workspace):
     assert rows(Workspace(workspace), {"scorer": Scorer("judge", CHOICE)}, []) == []
 
 
+def test_two_tasks_that_score_the_same_at_once_count_each_response_once(workspace, judge):
+    rubric = load_rubric("length-words")
+    targets = singles(write_responses(workspace, "aa", {"p": ["a b", "c"], "q": ["d"]}))
+
+    class SlowerThanAnother(RuleBackend):
+        """While it judges, another task judges the same, from beginning to end."""
+
+        def verdicts(self, rubric, subjects):
+            score(Workspace(workspace), Judge(RuleBackend(), rubric), targets, (), "the other task")
+            return super().verdicts(rubric, subjects)
+
+    outcome = score(Workspace(workspace), Judge(SlowerThanAnother(), rubric), targets, (), "this task")
+    assert outcome.labels == {"scored": 3}
+    assert len(score_lines(workspace)) == 6
+    (row,) = rows(Workspace(workspace), recorded_scorers(Workspace(workspace)), [])
+    assert row.labels == {"scored": 3}
+    assert row.mean is not None
+    assert (row.mean.units, row.mean.observations, row.mean.mean) == (2, 3, 1.25)
+    assert "already there, 3 answers" in judge("score", "--rubric", "length-words").out
+
+
 def test_a_failed_judgement_that_was_repeated_counts_once(workspace):
     answers = write_responses(workspace, "aa", {"p": ["1"]})
     write_scores(workspace, answers, [(FAILED, None)])
@@ -104,12 +127,22 @@ def test_a_mean_draws_prompts_again_not_samples():
     assert (found.units, found.observations) == (3, 53)
 
 
+@pytest.mark.parametrize(("every", "low", "high"), [(0.0, 0, 0.2775), (1.0, 0.7225, 1)])
+def test_answers_that_are_all_alike_are_no_proof_that_every_answer_is(every, low, high):
+    units = {f"p{number}": [every] * 3 for number in range(10)}
+    found = mean_of(units, share=True)
+    assert (found.mean, found.low, found.high) == pytest.approx((every, low, high), abs=1e-4)
+    assert (mean_of(units).low, mean_of(units).high) == (every, every)  # of a mean on a scale nothing of the kind is known
+
+
 def test_the_printed_table_has_sweeps_in_order_counts_and_the_judges_standing(workspace, judge):
     for key, multiplier in (("bb", -1.0), ("cc", 0.0), ("aa", 1.0)):
         write_responses(workspace, key, {"p": ["a b", "c"], "q": ["d"]}, behavior="happy", layer=[2], multipliers=[multiplier])
     assert judge("score", "--rubric", "length-words").status == 0
     table = judge("table").out
-    assert re.findall(r"(\w\w) happy layer 2 × ([-+]\d)", table) == [("bb", "-1"), ("cc", "+0"), ("aa", "+1")]
+    assert re.findall(r"^(\w\w) × ([-+]\d)", table, re.MULTILINE) == [("bb", "-1"), ("cc", "+0"), ("aa", "+1")]
+    assert "mean of the rule's values; happy, layer 2\n" in table
+    assert max(map(len, table.splitlines())) <= 80
     assert "1.25 [1.00–1.50]" in table
     assert "not checked; run `tiller judge check --rubric length-words`" in table
     assert judge("check", "--rubric", "length-words").status == 0
