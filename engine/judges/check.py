@@ -7,7 +7,8 @@ nothing. A judge is trusted when all of this holds:
 - direction: among decided questions the right side wins beyond chance (Wilson interval above one half). Below it the rubric,
   its few-shot examples or its `direction` are reversed, and every curve made with it is upside down;
 - accuracy: at least 0.8 (`--accuracy`). Of a yes/no rubric the share of right answers, of a scale how often the answer that
-  shows the behaviour scores higher than the one that lacks it, of a pair how often the right one wins. A tie is not right;
+  shows the behaviour scores higher than the one that lacks it, of a pair how often the right one wins over both orders: they
+  are one case, no two. A tie is not right;
 - a rule says the same every time, so that one known case on the right side is enough to show where it points;
 - of a pair: the same answer wins in both orders in 80 % of the cases, and the interval of how often the answer shown first wins
   touches 0.4 to 0.6.
@@ -89,8 +90,7 @@ def examine(
     """verdicts: on `questions(rubric)`, in their order; other: another judge's, and its scorer."""
     twos = list(zip(verdicts[::2], verdicts[1::2], strict=True))
     if rubric.kind == "pair":
-        won = [winner(verdict) for verdict in verdicts]
-        right, wrong = won.count("first"), won.count("second")
+        right, wrong = _preferred(twos)
         shown: list[tuple[Order | None, Verdict]] = [
             (question.order, verdict) for question, verdict in zip(questions(rubric), verdicts, strict=True)
         ]
@@ -98,7 +98,7 @@ def examine(
     else:
         right, wrong = _outranked(twos, rubric) if _is_graded(rubric) else _sided(twos, rubric)
         first = consistency = None
-    asked = len(twos) if _is_graded(rubric) else len(verdicts)
+    asked = len(twos) if _is_graded(rubric) or rubric.kind == "pair" else len(verdicts)
     labels = Counter(verdict.label for verdict in verdicts)
     rule = rubric.kind == "rule"
     accuracy, direction = share_of(right, asked), _direction(right, wrong, certain=rule)
@@ -140,6 +140,7 @@ def record_check(workspace: Workspace, check: Check, rubric: Rubric, verdicts: S
             "order": question.order,
             "label": one.label,
             "value": one.value,
+            "raw": one.raw,
         }
         for question, one in zip(questions(rubric), verdicts, strict=True)
     ]
@@ -178,6 +179,13 @@ def _outranked(twos: Sequence[tuple[Verdict, Verdict]], rubric: Rubric) -> tuple
     both = [(_toward(shows, rubric), _toward(lacks, rubric)) for shows, lacks in twos]
     decided = [(a, b) for a, b in both if a is not None and b is not None]
     return sum(a > b for a, b in decided), sum(a < b for a, b in decided)
+
+
+def _preferred(twos: Sequence[tuple[Verdict, Verdict]]) -> tuple[int, int]:
+    """In how many pairs the answer that shows wins more often, and less often, than the other, over both orders."""
+    wins = [[winner(verdict) for verdict in orders] for orders in twos]
+    lead = [won.count("first") - won.count("second") for won in wins]
+    return sum(one > 0 for one in lead), sum(one < 0 for one in lead)
 
 
 def _sided(twos: Sequence[tuple[Verdict, Verdict]], rubric: Rubric) -> tuple[int, int]:

@@ -14,15 +14,16 @@ from engine.judges.verdict import FAILED, TIE, UNPARSED, Verdict
 from engine.progress import Progress
 from engine.statistics import Share
 from engine.store import note_artifact
+from engine.text_table import Column, text_table
 from engine.workspace import Workspace, find_workspace
 
 
 def run(settings: CheckSettings) -> str:
     workspace = find_workspace()
     rubrics = _rubrics(settings, workspace)
-    judges = open_judges(settings, rubrics, workspace)
+    judges = open_judges(settings, rubrics, workspace, anew=True)  # the model behind a name may have changed
     other = settings.other()
-    others = open_judges(other, rubrics, workspace) if other else []
+    others = open_judges(other, rubrics, workspace, anew=True) if other else []
     said, others_said = _ask(judges), _ask(others)
     checks: list[Check] = []
     for number, (judge, verdicts) in enumerate(zip(judges, said, strict=True)):
@@ -73,11 +74,13 @@ def _ask(judges: Sequence[Judge]) -> list[list[Verdict]]:
 
 def _table(checks: Sequence[Check]) -> str:
     """One line for each rubric; columns about pairs, scales and another judge only where there are any."""
-    columns = [("rubric", [check.rubric for check in checks])]
-    columns.append(("direction", [check.direction for check in checks]))
-    columns.append(("accuracy", [_share(check.accuracy) for check in checks]))
-    columns.append(("n", [str(check.accuracy.total) for check in checks]))
-    columns += [(name, [str(check.labels.get(name, 0)) for check in checks]) for name in (TIE, UNPARSED, FAILED)]
+    columns: list[Column] = [
+        ("verdict", ["trust" if check.trusted else "DO NOT TRUST" for check in checks]),
+        ("direction", [check.direction for check in checks]),
+        ("accuracy", [_share(check.accuracy) for check in checks]),
+        ("n", [str(check.accuracy.total) for check in checks]),
+        *((name, [str(check.labels.get(name, 0)) for check in checks]) for name in (TIE, UNPARSED, FAILED)),
+    ]
     if any(check.above is not None for check in checks):
         columns.append(("AUC", ["" if check.above is None else f"{check.above:.2f}" for check in checks]))
     if any(check.first_shown for check in checks):
@@ -85,12 +88,7 @@ def _table(checks: Sequence[Check]) -> str:
         columns.append(("same in both orders", [_share(check.consistency) for check in checks]))
     if any(check.against for check in checks):
         columns.append((_kappa_heading(checks), [_kappa(check) for check in checks]))
-    columns.append(("verdict", ["trust" if check.trusted else "DO NOT TRUST" for check in checks]))
-    widths = [max(len(heading), *map(len, cells)) for heading, cells in columns]
-    heading = "  ".join(name.ljust(width) for (name, _), width in zip(columns, widths, strict=True))
-    rows = zip(*(cells for _, cells in columns), strict=True)
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([heading.rstrip(), *lines, ""])
+    return text_table(("rubric", [check.rubric for check in checks]), columns) + "\n"
 
 
 def _share(share: Share | None) -> str:

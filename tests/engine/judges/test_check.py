@@ -147,6 +147,24 @@ def test_a_judge_that_says_nothing_useful_is_flagged_and_counted(workspace, judg
     assert "it gave no answer to 36 of 36 questions" in found.err
 
 
+def test_a_check_asks_anew_since_the_model_behind_a_name_may_have_changed(workspace, judge):
+    shows = {case.shows for case in load_rubric("refusal-yes-no").known}
+
+    def knows(body: dict) -> str:
+        return "yes" if any(text in body["messages"][-1]["content"] for text in shows) else "no"
+
+    with ChatServer(answer=knows) as server:
+        command = ("check", "--rubric", "refusal-yes-no", "--judge", server.url, "--judge-model", "test-model")
+        assert judge(*command).status == 0
+        asked = server.counts.requests
+        server.answer = lambda body: "no" if knows(body) == "yes" else "yes"
+        assert "the direction is reversed" in judge(*command).err
+    assert server.counts.requests == 2 * asked
+    (record,) = [json.loads(path.read_text()) for path in (workspace / "artifacts/checks").iterdir()]
+    assert record["direction"] == "reversed"
+    assert {said["raw"] for said in record["said"]} == {"yes", "no"}
+
+
 def test_two_judges_are_compared_on_the_same_questions(workspace, judge):
     seen = load_rubric("demo.refusing").known[0].shows
 
@@ -206,6 +224,14 @@ def test_a_judge_that_always_says_the_same_is_never_trusted(value, rubric):
     if rubric.kind == "pair":  # always the same letter: the first subject when it is shown first, else the second
         verdicts = [said(value if value is None or at % 2 == 0 else 1 - value) for at in range(24)]
     assert not checked(rubric, verdicts).trusted
+
+
+def test_a_pair_in_two_orders_is_one_case_not_two():
+    half = PAIR.model_copy(update={"known": CASES[:6]})
+    found = checked(half, [Verdict(1.0, "a", None)] * 10 + [Verdict(0.0, "b", None)] * 2)
+    assert (found.accuracy.count, found.accuracy.total, found.direction) == (5, 6, "unclear")  # by chance one time in nine
+    swayed = checked(half, [Verdict(1.0, "a", None), Verdict(0.0, "b", None)] * 6)
+    assert (swayed.accuracy.count, swayed.direction) == (0, "unclear")
 
 
 def test_ties_failures_and_few_cases_count_against_a_judge():
