@@ -385,7 +385,7 @@ def test_a_value_that_keeps_the_server_from_starting_is_one_clear_sentence(bench
 def test_init_makes_a_workspace_whose_example_runs_and_overwrites_nothing(bench, tmp_path):
     made = tmp_path / "made"
     assert bench.tiller("init", made, cwd=tmp_path).returncode == 0
-    assert {path.name for path in made.iterdir()} == {"runs", "logs", "artifacts", "tiller.toml"}
+    assert {path.name for path in made.iterdir()} == {"runs", "logs", "artifacts", "tiller.toml", ".gitignore"}
     (made / "tiller.toml").write_text("# mine\n")
     assert bench.tiller("run", "runs/example.py", cwd=made).returncode == 0
     assert bench.tiller("init", cwd=made).returncode == 0
