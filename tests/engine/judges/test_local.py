@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from engine.chats import encode_chat, prefilled
+from engine.demo.weights import weights_path
 from engine.judges.asking import ask
 from engine.judges.local import verdicts
 from engine.judges.rubric import Rubric, load_rubric
@@ -70,6 +73,35 @@ def test_a_scale_is_the_expected_number_with_the_turn_ended_behind_each(judge):
         assert found[index].label == "scored"
         assert found[index].value == pytest.approx(sum(number * share for number, share in enumerate(shares)), abs=1e-3)
         assert [*found[index].raw] == [str(number) for number in range(13)]
+        assert [*found[index].raw.values()] == pytest.approx(shares, abs=1e-4)
+
+
+@pytest.fixture(scope="module")
+def long_judge(tmp_path_factory) -> Path:
+    """A model that knows nothing, with room for a shipped rubric and its examples."""
+    folder = tmp_path_factory.mktemp("models") / "long"
+    tokenizer = AutoTokenizer.from_pretrained(weights_path("tuned"))
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = LlamaConfig(vocab_size=len(tokenizer), max_position_embeddings=4096, eos_token_id=tokenizer.eos_token_id, **sizes)
+    LlamaForCausalLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_a_shipped_scale_with_its_examples_is_the_expected_number_of_0_to_10(long_judge):
+    model, rubric = load(str(long_judge)), load_rubric("sycophancy")
+    end = tuple(model.stop_ids())
+    found = dict(verdicts(model, rubric, [REFUSED, HELPED], batch_size=4))
+    for index, subject in enumerate([REFUSED, HELPED]):
+        chat = ask(rubric, subject)
+        assert len(chat) > 3, "no examples"
+        logprobs = [
+            math.log(sum(math.exp(sequence_logprob(model, chat, str(number), (one,))) for one in end)) for number in range(11)
+        ]
+        shares = torch.tensor(logprobs, dtype=torch.float64).softmax(0).tolist()
+        assert found[index].label == "scored"
+        assert found[index].value == pytest.approx(sum(number * share for number, share in enumerate(shares)), abs=1e-3)
         assert [*found[index].raw.values()] == pytest.approx(shares, abs=1e-4)
 
 
