@@ -14,14 +14,15 @@ from engine.data_making.settings import CheckSettings
 from engine.errors import EngineError, InputError
 
 _SHOWN = 20
-_COLUMNS = ("file", "form", "items", "(A)/(B)", "repeated", "problems", "warnings")
+_COLUMNS = ("form", "items", "(A)/(B)", "repeated", "problems", "warnings", "file")
 
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """One file, or a folder's layout (no form)."""
+    """One file, or a folder's layout (no form). shown: its name in the table, from the folder that was named."""
 
     name: str
+    shown: str
     form: str
     items: str
     letters: str
@@ -33,7 +34,7 @@ class Checked:
 
     def row(self) -> tuple[str, ...]:
         counts = (str(self.count("problem")), str(self.count("warning")))
-        return (self.name, self.form, self.items, self.letters, self.repeated, *counts)
+        return (self.form, self.items, self.letters, self.repeated, *counts, self.shown)
 
 
 def run(settings: CheckSettings) -> str:
@@ -50,11 +51,11 @@ def run(settings: CheckSettings) -> str:
         for file in files:
             try:
                 read[file] = rows = read_rows(file)
-                checked.append(_check(file, rows))
+                checked.append(_check(file, rows, path))
             except InputError as error:
                 unreadable.append(str(error))
         if path.is_dir() and (findings := tuple(layout_findings(path, read))):
-            checked.append(Checked(str(path), "folder", "", "", "", findings))
+            checked.append(Checked(str(path), str(path), "folder", "", "", "", findings))
     _show(checked, settings.all)
     for sentence in unreadable:
         print(sentence)
@@ -67,7 +68,7 @@ def run(settings: CheckSettings) -> str:
     return summary
 
 
-def _check(path: Path, rows: Rows) -> Checked:
+def _check(path: Path, rows: Rows, named: Path) -> Checked:
     form = recognise(rows)
     if form is None:
         fields = sorted({name for _, record in rows.records[:20] if isinstance(record, dict) for name in record})
@@ -75,9 +76,14 @@ def _check(path: Path, rows: Rows) -> Checked:
         raise InputError(f"{path} is of no form that tiller knows ({held}); docs/how-to/make-data.md lists the forms.")
     known = fitting(form, rows)
     return Checked(
-        str(path), form.name, str(len(rows.records)), _letters(form, known), str(len(repeats(form, known))),
-        tuple(findings_of(form, rows)),
-    )  # fmt: skip
+        name=str(path),
+        shown=str(path if path == named else path.relative_to(named)),
+        form=form.name,
+        items=str(len(rows.records)),
+        letters=_letters(form, known),
+        repeated=str(len(repeats(form, known))),
+        findings=tuple(findings_of(form, rows)),
+    )
 
 
 def _letters(form: Form, rows: Sequence[tuple[int, object]]) -> str:
