@@ -17,6 +17,7 @@ nothing. A judge is trusted when all of this holds:
 from __future__ import annotations
 
 import json
+import textwrap
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,8 +27,8 @@ from typing import Any, Literal, get_args
 from engine.atomic import write_whole
 from engine.judges.agreement import Agreement, agreement, first_shown, order_consistency, winner
 from engine.judges.rubric import Rubric
-from engine.judges.summary import MUCH_UNANSWERED, unanswered
-from engine.judges.verdict import FAILED, NO_ANSWER, TIE, UNPARSED, Order, Subject, Verdict
+from engine.judges.summary import MUCH_UNANSWERED
+from engine.judges.verdict import FAILED, NO_ANSWER, TIE, UNPARSED, Order, Subject, Verdict, why_failed
 from engine.statistics import Share, share_of
 from engine.workspace import Workspace
 
@@ -103,7 +104,7 @@ def examine(
     rule = rubric.kind == "rule"
     accuracy, direction = share_of(right, asked), _direction(right, wrong, certain=rule)
     doubts = (
-        *_doubts_of_answers(len(twos), 1 if rule else LEAST_CASES, labels),
+        *_doubts_of_answers(len(twos), 1 if rule else LEAST_CASES, verdicts),
         *(_doubts_of_side(direction, accuracy, least_accuracy) if any(one.value is not None for one in verdicts) else ()),
         *_doubts_of_order(first, consistency),
     )
@@ -144,7 +145,8 @@ def record_check(workspace: Workspace, check: Check, rubric: Rubric, verdicts: S
         }
         for question, one in zip(questions(rubric), verdicts, strict=True)
     ]
-    record = {**asdict(check), "trusted": check.trusted, "checked_at": at, "said": said}
+    about = {"rubric_direction": rubric.direction, "trusted": check.trusted, "checked_at": at}
+    record = {**asdict(check), **about, "said": said}
     path = check_path(workspace, check.scorer)
     write_whole(path, json.dumps(record, ensure_ascii=False, indent=1).encode() + b"\n")
     return path
@@ -152,9 +154,10 @@ def record_check(workspace: Workspace, check: Check, rubric: Rubric, verdicts: S
 
 def standing(record: Mapping[str, Any] | None, rubric: Rubric) -> str:
     """A scorer's check in a few words, for tables and captions; `record` as it was kept, None where there is none."""
-    if record is None:
+    if record is None or record.get("rubric_direction") != rubric.direction:
         asked = rubric.id if rubric.attribute is None else f'{rubric.id.rpartition(".")[0]} --attribute "{rubric.attribute}"'
-        return f"not checked; run `tiller judge check --rubric {asked}` with this judge"
+        since = "" if record is None else " since the rubric's direction was changed"
+        return f"not checked{since}; run `tiller judge check --rubric {asked}` with this judge"
     right, asked = record["accuracy"]["count"], record["accuracy"]["total"]
     found = f"accuracy {right / max(asked, 1):.2f} (n = {asked}), direction {record['direction']}"
     if record["trusted"]:
@@ -220,14 +223,21 @@ def _direction(right: int, wrong: int, certain: bool) -> Direction:
     return "reversed" if high < 0.5 else "unclear"
 
 
-def _doubts_of_answers(cases: int, least: int, labels: Mapping[str, int]) -> list[str]:
+def _doubts_of_answers(cases: int, least: int, verdicts: Sequence[Verdict]) -> list[str]:
     doubts = []
     if cases < least:
         doubts.append(f"the rubric has {cases} known cases, at least {least} are needed")
-    if unanswered(labels) > MUCH_UNANSWERED:
-        silent = labels.get(UNPARSED, 0) + labels.get(FAILED, 0)
-        doubts.append(f"it gave no answer to {silent} of {sum(labels.values())} questions")
+    silent = [verdict for verdict in verdicts if verdict.label in (UNPARSED, FAILED)]
+    if len(silent) > MUCH_UNANSWERED * len(verdicts):
+        doubts.append(f"it gave no answer to {len(silent)} of {len(verdicts)} questions ({_such_as(silent[0])})")
     return doubts
+
+
+def _such_as(silent: Verdict) -> str:
+    """What became of one question, in a few words."""
+    if silent.label == FAILED:
+        return f"failed: {why_failed(silent.raw)}"
+    return f"unparsed: it says “{textwrap.shorten(str(silent.raw), 60, placeholder=' …')}”"
 
 
 def _doubts_of_side(direction: Direction, accuracy: Share, least: float) -> list[str]:

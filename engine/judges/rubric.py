@@ -11,11 +11,12 @@ import hashlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
 
 from engine.errors import InputError
+from engine.judges.rubric_faults import first_fault
 from engine.judges.verdict import NO_ANSWER
 from engine.settings import canonical_json
 
@@ -228,27 +229,7 @@ def _read(path: Path, taken: tuple[str, ...] | list[str]) -> Rubric:
     try:
         return Rubric.model_validate(fields)
     except ValidationError as error:
-        raise InputError(f"Rubric file {path}: {_first(error)}.") from error
-
-
-def _first(error: ValidationError) -> str:
-    """The first thing that is wrong, as field, problem and mend."""
-    found = error.errors(include_url=False)[0]
-    field = ".".join(str(part) for part in found["loc"])
-    if found["type"] == "missing":
-        return f"field {field} is missing; add it"
-    if found["type"] == "extra_forbidden":
-        close = difflib.get_close_matches(str(found["loc"][-1]), Rubric.model_fields, 1)
-        return f"field {field} is unknown; " + (f"write {close[0]}" if close else "take it out")
-    if found["type"] == "value_error":
-        problem = found["msg"].removeprefix("Value error, ")
-        return f"field {field} {problem}" if field else problem
-    return f"field {field}: {found['msg'][0].lower()}{found['msg'][1:]}, not {_short(found['input'])}; mend it"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else f"{text[:39]}…"
+        raise InputError(f"Rubric file {path}: {first_fault(error, Rubric.model_fields)}.") from error
 
 
 def _problem(rubric: Rubric) -> str | None:

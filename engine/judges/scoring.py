@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import EngineError, InputError
 from engine.judges.summary import MUCH_UNANSWERED, unanswered
-from engine.judges.verdict import FAILED, NO_ANSWER, Order, Subject
+from engine.judges.verdict import FAILED, NO_ANSWER, Order, Subject, why_failed
 from engine.progress import Progress, notice
 from engine.store import (
     Response,
@@ -84,12 +84,12 @@ def score(workspace: Workspace, judge: Judge, targets: Sequence[Target], again: 
     wanted = {target.key: target for target in targets}  # a target that is named twice is judged once
     pending = [target for key, target in wanted.items() if key not in known or known[key] in again]
     reasons: Counter[str] = Counter()
+    record_scorer(workspace, judge.scorer, judge.record())
     if pending:
-        record_scorer(workspace, judge.scorer, judge.record())
         reasons = _judge(workspace, judge, pending, known, label)
     outcome = Outcome(len(pending), len(wanted), Counter(known[key] for key in wanted))
     if outcome.labels[FAILED] == outcome.total:
-        reason = f": {reasons.most_common(1)[0][0].rstrip('.')}" if reasons else ""
+        reason = f": {reasons.most_common(1)[0][0]}" if reasons else ""
         raise EngineError(
             f"None of the {outcome.total} questions to {judge.name} was answered{reason}. Mend that and run the same command "
             "with --again failed."
@@ -107,7 +107,7 @@ def _judge(workspace: Workspace, judge: Judge, pending: Sequence[Target], known:
             append_records(segment, [score])
             known[target.key] = verdict.label
             if verdict.label == FAILED:
-                reasons[_reason(verdict.raw)] += 1
+                reasons[why_failed(verdict.raw)] += 1
             progress.advance()
     if segment.path is not None:
         note_artifact(workspace, segment.path, "scores", judge.scorer)
@@ -130,9 +130,3 @@ def describe(outcome: Outcome, judge: Judge, noun: str) -> str:
     all_told = f", {outcome.total} in all" if outcome.asked < outcome.total else ""
     spent = f"; {judge.backend.spent()}" if judge.backend.spent() else ""
     return f"{outcome.asked} {noun} judged{all_told} ({counts}) by {judge.scorer}{spent}"
-
-
-def _reason(raw: object) -> str:
-    """What a backend says of a question that failed."""
-    said = (raw.get("reason") or raw.get("error")) if isinstance(raw, dict) else raw
-    return str(said or "the judge gave no reason")

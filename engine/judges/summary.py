@@ -70,6 +70,11 @@ def observed(score: Score, rubric: Rubric) -> float | None:
     return 0.5 if score.label == TIE else float(score.label == rubric.labels()[0])
 
 
+def counts_of_no_answer(rows: Sequence[Mapping[str, int]]) -> Column:
+    """How often each row's labels are no answer: one column, since the three are read together."""
+    return "  ".join(NO_ANSWER), ["  ".join(f"{row.get(name, 0):>{len(name)}}" for name in NO_ANSWER) for row in rows]
+
+
 def is_share(rubric: Rubric) -> bool:
     """Whether a mean of this rubric's judgements is a share, from 0 to 1."""
     return rubric.kind in ("choice", "pair") or rubric.labels() == ("yes", "no")
@@ -147,7 +152,7 @@ def _columns(rows: Sequence[Row], pairs: bool) -> list[Column]:
         ("mean [95 %]", [_mean(row.mean) for row in rows]),
         ("prompts", [str(row.mean.units if row.mean else 0) for row in rows]),
         ("compared" if pairs else "answers", [str(row.mean.observations if row.mean else 0) for row in rows]),
-        *((name, [str(row.labels.get(name, 0)) for row in rows]) for name in NO_ANSWER),
+        counts_of_no_answer([row.labels for row in rows]),
     ]
     if any(row.leaves_out_much for row in rows):
         columns.append(("", ["!" if row.leaves_out_much else "" for row in rows]))

@@ -41,3 +41,9 @@ class Verdict:
     value: float | None
     label: str
     raw: Any
+
+
+def why_failed(raw: Any) -> str:
+    """What a backend says of a question that it gives as `failed`."""
+    said = (raw.get("reason") or raw.get("error")) if isinstance(raw, dict) else raw
+    return str(said or "the judge gave no reason").rstrip(".")

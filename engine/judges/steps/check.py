@@ -10,7 +10,8 @@ from engine.judges.check import Check, examine, questions, record_check
 from engine.judges.judge import Judge, open_judges, rubrics_folder
 from engine.judges.rubric import DEMO, Rubric, load_rubric, rubric_names
 from engine.judges.settings import CheckSettings
-from engine.judges.verdict import FAILED, TIE, UNPARSED, Verdict
+from engine.judges.summary import counts_of_no_answer
+from engine.judges.verdict import Verdict
 from engine.progress import Progress
 from engine.statistics import Share
 from engine.store import note_artifact
@@ -79,7 +80,7 @@ def _table(checks: Sequence[Check]) -> str:
         ("direction", [check.direction for check in checks]),
         ("accuracy", [_share(check.accuracy) for check in checks]),
         ("n", [str(check.accuracy.total) for check in checks]),
-        *((name, [str(check.labels.get(name, 0)) for check in checks]) for name in (TIE, UNPARSED, FAILED)),
+        counts_of_no_answer([check.labels for check in checks]),
     ]
     if any(check.above is not None for check in checks):
         columns.append(("AUC", ["" if check.above is None else f"{check.above:.2f}" for check in checks]))

@@ -24,13 +24,23 @@ def run(settings: RubricsSettings) -> str:
         print(_shown(rubric))
         return f"rubric {rubric.id}, version {rubric.version}, fingerprint {rubric.fingerprint()}"
     names = rubric_names(folder)
-    rubrics = [find_rubric(name, folder) for name in names if not name.startswith(DEMO)]
-    width = max(len(rubric.id) for rubric in rubrics)
-    for rubric in rubrics:
-        print(_filled(f"{rubric.id:<{width}}  {_form(rubric):<10}  ", rubric.about))
+    listed = [name for name in names if not name.startswith(DEMO)]
+    width = max(map(len, listed))
+    for name in listed:
+        print(_filled(*_entry(name, folder, width)))
     attributes = [name.removeprefix(DEMO) for name in names if name.startswith(DEMO)]
     print(_filled(f"\n{DEMO}<attribute>: ", f"the demo judge's own question about {', '.join(attributes)}") + "\n")
     return f"{len(names)} rubrics; `tiller judge rubrics ID` shows one. Your own go into rubrics/<id>.toml of the workspace"
+
+
+def _entry(name: str, folder: Path | None, width: int) -> tuple[str, str]:
+    """Label and text of a rubric in the list. One that cannot be used says why, and hides no other."""
+    try:
+        rubric = find_rubric(name, folder)
+        form, text = _form(rubric), rubric.about
+    except InputError as error:
+        form, text = "broken", str(error)
+    return f"{name:<{width}}  {form:<10}  ", text
 
 
 def _shown(rubric: Rubric) -> str:

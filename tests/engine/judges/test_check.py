@@ -16,6 +16,8 @@ from engine.judges.rubric import Known, Rubric, load_rubric
 from engine.judges.verdict import FAILED, TIE, UNPARSED, Verdict
 from engine.statistics import share_of
 
+from .conftest import write_responses
+
 CASES = tuple(Known(prompt=f"p{number}", shows=f"shows {number}", lacks=f"lacks {number}") for number in range(12))
 CHOICE = Rubric(
     id="c", version=1, kind="choice", about="a", answers=("yes", "no"), question="{prompt} {answer}?", known=CASES
@@ -163,6 +165,20 @@ def test_a_check_asks_anew_since_the_model_behind_a_name_may_have_changed(worksp
     (record,) = [json.loads(path.read_text()) for path in (workspace / "artifacts/checks").iterdir()]
     assert record["direction"] == "reversed"
     assert {said["raw"] for said in record["said"]} == {"yes", "no"}
+
+
+def test_a_check_does_not_outlive_the_direction_it_was_made_with(workspace, judge):
+    write_responses(workspace, "aa", {"p": ["text"]})
+    rubric = {"kind": "rule", "rule": {"length": "words"}, "answers": [], "question": "", "system": "", "examples": []}
+    for direction, standing in (
+        ("higher", "checked, DO NOT TRUST: accuracy"),
+        ("lower", "not checked since the rubric's direction"),
+    ):
+        rubric_file(workspace, "wordy", direction=direction, known=CHEESE, **rubric)
+        if direction == "higher":
+            judge("check", "--rubric", "wordy")
+        assert judge("score", "--rubric", "wordy").status == 0
+        assert standing in " ".join(judge("table").out.split())
 
 
 def test_two_judges_are_compared_on_the_same_questions(workspace, judge):

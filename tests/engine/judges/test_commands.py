@@ -72,6 +72,17 @@ def test_every_rubric_is_listed_and_can_be_shown(judge):
     assert "{attribute}" in judge("rubrics", "pair").out
 
 
+def test_a_broken_rubric_says_why_in_the_list_and_hides_no_other(workspace, judge):
+    (workspace / "rubrics").mkdir()
+    (workspace / "rubrics/mine.toml").write_text('id = "mine"\nversion = 1\nabout = "x"\nkind = "skale"\n')
+    listed = judge("rubrics")
+    assert listed.status == 0
+    assert "mine                    broken" in listed.out
+    assert "sycophancy" in listed.out
+    assert max(map(len, listed.out.splitlines()[:-1])) <= 80
+    assert judge("rubrics", "mine").status == 2
+
+
 def test_help_and_what_needs_no_model_never_import_torch(workspace):
     write_responses(workspace, "aa", {"p": ["text"]})
     code = "import sys; from engine.judges.cli import main; s = main(sys.argv[1:]); sys.exit(s or 3 * ('torch' in sys.modules))"
