@@ -76,8 +76,8 @@ class RunBook:
         return (port for name in self.plan.users if (port := self.state.tasks[name].port) is not None)
 
     def task_with(self, need: Need, service: str) -> str:
-        """An unfinished task of the service's cluster with this need."""
-        members = self.plan.clusters[self.plan.cluster_of[service]].members
+        """An unfinished task of the service's cluster with this need, no service."""
+        members = self.plan.clusters[self.plan.cluster_of[service]].members - self.plan.users.keys()
         tasks = self.state.tasks
         return next(n for n in tasks if n in members and tasks[n].state not in ENDED and self.need(n) == need)
 

@@ -74,16 +74,18 @@ def room_problems(graph: GraphSpec, inventory: Inventory, allowed: frozenset[str
     everything = {device.id for device in (*inventory.gpus, *inventory.slots)}
     problems: list[str] = []
     for cluster in plan.clusters:
-        up = [need_of(specs[name], inventory, allowed) for name in cluster.services]
+        # All that is left of the cluster when everything has ended that can end before its services start: if that does not
+        # fit, `Room.verdict` will never let them in.
+        left = [name for name in _descendants(cluster.services, dependents) if name in cluster.members]
+        services = [name for name in left if name in plan.users]
+        up = [need_of(specs[name], inventory, allowed) for name in services]
         verdicts: dict[Need, bool] = {}
-        for name in _descendants(cluster.services, dependents):
-            if name not in cluster.members or name in plan.users:
-                continue
+        for name in left:
             need = need_of(specs[name], inventory, allowed)
-            if need not in verdicts:
+            if name not in plan.users and need not in verdicts:
                 verdicts[need] = fits([*up, need], everything, inventory)
                 if not verdicts[need]:
-                    problems.append(_no_room(cluster.services, up, name, need, inventory))
+                    problems.append(_no_room(services, up, name, need, inventory))
     return problems
 
 
@@ -140,16 +142,16 @@ def _descendants(names: Sequence[str], dependents: Mapping[str, Sequence[str]]) 
 
 def _no_room(services: Sequence[str], up: Sequence[Need], task: str, need: Need, inventory: Inventory) -> str:
     kinds = (("GPU", True, inventory.gpus), ("CPU slot", False, inventory.slots))
-    together = [*up, need]
+    needs = [*up, need]
     for noun, on_gpus, devices in kinds:
-        count = sum(one.count for one in together if one.on_gpus is on_gpus)
+        count = sum(one.count for one in needs if one.on_gpus is on_gpus)
         within = sum(need.allowed is None or device.id in need.allowed for device in devices)
         if count > within:
             lack = f"that needs {count_of(count, noun)}, this host has {within}"
             break
     else:
-        largest = max(one.memory for one in together)
+        largest = max(one.memory for one in needs)
         lack = f"this host has too few GPUs with the memory that they ask for (up to {gib(largest)})"
-    one = len(services) == 1
-    named = ("service " if one else "services ") + ", ".join(repr(name) for name in services)
-    return f"{named} must be up while task {task!r} runs: {lack}; ask for less"
+    named = ", ".join(repr(name) for name in services)
+    must = f"service {named} must be up" if len(services) == 1 else f"services {named} count as up at the same time"
+    return f"{must} while task {task!r} runs: {lack}; ask for less"

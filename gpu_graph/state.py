@@ -140,7 +140,8 @@ class RunState:
         if kind == "vacated":
             task.vacated = True
             return
-        task.reason = record.get("reason")
+        if kind != "started":  # which may come late, when it is being stopped already, for a reason
+            task.reason = record.get("reason")
         if kind == "starting":
             task.attempt, task.devices = record["attempt"], tuple(record["devices"])
             task.exit_code = task.started_at = task.ended_at = task.stopping = task.pid = task.pid_start = task.ready_at = None

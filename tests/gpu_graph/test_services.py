@@ -247,6 +247,17 @@ def test_one_whose_supervisors_file_is_gone_is_ended_and_started_again(world):
     assert world.started[-1] == ("judge", 2)
 
 
+def test_why_a_service_is_being_stopped_is_not_forgotten_when_the_next_server_hears_that_it_had_started(world):
+    world.add(service("judge", retries=0), task("score", "judge"))
+    world.end("judge", 1)
+    assert world.reason("judge") == "stopping: it ended by itself: exit 1"
+    world.restart()
+    world.begin("judge")
+    assert world.reason("judge") == "stopping: it ended by itself: exit 1"
+    world.vacate("judge", 1)
+    assert world.states["r"].tasks["judge"].reason == "it ended by itself: exit 1"
+
+
 def test_late_news_of_a_service_changes_nothing(world):
     world.add(service("judge"), task("score", "judge"))
     world.answer("judge")
@@ -305,6 +316,17 @@ def test_a_service_waits_for_an_independent_big_task_that_a_later_dependent_need
     assert names(world)[-1] == "judge"
 
 
+def test_what_a_service_waits_for_is_never_a_service_with_the_same_need(make_world):
+    world = make_world(gpus=3, slots=4)
+    world.add(
+        service("judge", gpus=2),
+        task("small"), task("score_small", "small", "judge"),
+        task("big", gpus=2), task("score_big", "big", "judge"),
+    )  # fmt: skip
+    world.end("small")
+    assert world.reason("judge") == "waits for big, which would not fit beside it"
+
+
 def test_a_big_task_that_waits_for_a_service_to_end_does_not_keep_its_dependents_from_running(world):
     world.add(service("judge", gpus=1), task("score", "judge", gpus=1))
     world.add(task("big", gpus=2), run="second")
@@ -343,7 +365,7 @@ def host(gpus: int = 2, slots: int = 2) -> Inventory:
         ([service("judge", gpus=1), task("score", "judge", gpus=2)], "while task 'score' runs: that needs 3 GPUs"),
         (
             [service("a", gpus=1), service("b", gpus=1), task("score", "a", "b", gpus=1)],
-            "services 'a', 'b' must be up while task 'score' runs: that needs 3 GPUs, this host has 2",
+            "services 'a', 'b' count as up at the same time while task 'score' runs: that needs 3 GPUs, this host has 2",
         ),
         (
             [service("judge", gpus=1), task("x", "judge"), task("between", "x", gpus=2), task("y", "between", "judge")],
@@ -353,7 +375,14 @@ def host(gpus: int = 2, slots: int = 2) -> Inventory:
         ([service("judge", cpus=2), task("score", "judge", cpus=1)], "that needs 3 CPU slots, this host has 2"),
         (
             [service("one", gpus=1), service("two", "one", gpus=1), task("score", "two", gpus=1)],
-            "services 'one', 'two' must be up while task 'score' runs",
+            "services 'one', 'two' count as up at the same time while task 'score' runs",
+        ),
+        (
+            [
+                service("judge", gpus=1), task("ask", "judge"),
+                service("model", "ask", gpus=1), task("answer", "model", gpus=1), task("compare", "answer", "judge"),
+            ],
+            "services 'judge', 'model' count as up at the same time while task 'answer' runs: that needs 3 GPUs",
         ),
     ],
 )  # fmt: skip
