@@ -11,7 +11,7 @@ from gpu_graph.spec import TaskSpec
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PATH = re.compile(r"/[!-~]*")
-_OURS = frozenset({"PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "OMP_NUM_THREADS", "PYTHONUNBUFFERED"})
+_OURS = frozenset({"PATH", "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER", "OMP_NUM_THREADS", "PYTHONUNBUFFERED", "SPT_NOENV"})
 """Variables that every task gets from tiller, besides TILLER_…"""
 
 

@@ -47,6 +47,9 @@ def task_environment(
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
         "OMP_NUM_THREADS": task.env.get("OMP_NUM_THREADS", str(task.cpus)),
         "PYTHONUNBUFFERED": "1",
+        # Python's setproctitle (vLLM, Ray) would write a title over the environment that /proc shows, by which processes of an
+        # attempt are found: they could be neither ended nor known as the service's.
+        "SPT_NOENV": "1",
         "TILLER_RUN": run_id,
         "TILLER_TASK": task_id,
         "TILLER_ATTEMPT": str(number),

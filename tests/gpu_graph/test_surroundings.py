@@ -194,6 +194,7 @@ def test_a_task_gets_its_gpus_by_uuid_and_knows_who_it_is():
     assert env["PATH"] == "/venv/bin:/usr/bin"
     assert env["OMP_NUM_THREADS"] == "3"
     assert (env["HOME"], env["PYTHONUNBUFFERED"]) == ("/h", "1")
+    assert env["SPT_NOENV"] == "1", "a program that sets its title would hide from the search by TILLER_ATTEMPT_ID"
     assert (env["TILLER_RUN"], env["TILLER_TASK"], env["TILLER_ATTEMPT"]) == ("run", "a", "2")
     assert env["TILLER_ATTEMPT_ID"] == "run/a/2"
     assert env["TILLER_WORKSPACE"] == "/w"
