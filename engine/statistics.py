@@ -44,7 +44,8 @@ def mean_of(units: Mapping[str, Collection[float]], share: bool = False) -> Mean
     """
     import numpy as np
 
-    means = np.array([sum(observations) / len(observations) for observations in units.values()])
+    in_order = (units[name] for name in sorted(units))  # records come in any order, an interval is always the same
+    means = np.array([sum(observations) / len(observations) for observations in in_order])
     low, high = bootstrap(means.tolist())
     if share and means.min() == means.max() and means[0] in (0, 1):
         known = share_of(round(means.sum()), len(means))

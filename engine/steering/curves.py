@@ -38,11 +38,11 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """`labels`: over all of its cells, those without any answer too, which are no points."""
+    """`labels`: at each multiplier, where nothing was answered too: that is no point."""
 
     name: str
     points: tuple[Point, ...]
-    labels: Labels = field(default_factory=dict)
+    labels: Mapping[float, Labels] = field(default_factory=dict)
 
 
 Scores = Mapping[tuple[tuple[str, ...], tuple[str, ...], str | None], Score]
@@ -99,7 +99,7 @@ def curve(name: str, cells: Sequence[Cell], units: Callable[[Cell], tuple[Units,
         for unit, observations in found.items():
             at.setdefault(unit, []).extend(observations)
     points = (point(multiplier, found, labels, share) for multiplier, (found, labels) in sorted(pooled.items()) if found)
-    return Curve(name, tuple(points), sum((labels for _, labels in pooled.values()), Counter()))
+    return Curve(name, tuple(points), {multiplier: labels for multiplier, (_, labels) in sorted(pooled.items())})
 
 
 def point(multiplier: float, units: Units, labels: Labels | None = None, share: bool = False) -> Point:

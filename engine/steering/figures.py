@@ -10,7 +10,7 @@ from engine.errors import EngineError
 from engine.judges.check import standing
 from engine.judges.judge import Judge, fitting_rubric, open_judge
 from engine.judges.rubric import Rubric
-from engine.judges.summary import is_share
+from engine.judges.summary import MUCH_UNANSWERED, is_share, unanswered
 from engine.judges.verdict import NO_ANSWER
 from engine.plots import Panel
 from engine.steering.curves import Curve, judged_curve, letter_curve
@@ -86,7 +86,7 @@ def _judged(
             drawn.append((judged_curve(workspace, random, members, settings.samples, scores, rubric, control), name))
     title = f"{settings.behavior}: open answers, layer {own[0].site.layer}"
     remarks = (
-        _unanswered(drawn),
+        *_unanswered(drawn),
         f"judge {judge.name}: {standing(read_catalog(workspace, 'checks').get(judge.scorer), rubric)}",
     )
     band = "bootstrap over prompts" + (", Wilson's where all are alike" if is_share(rubric) else "")
@@ -107,10 +107,17 @@ def _axis(rubric: Rubric, drawn: Drawn) -> tuple[str, tuple[float, float]]:
     return f"mean of the rule {name}", (0, max(heights, default=1.0) or 1.0)
 
 
-def _unanswered(drawn: Drawn) -> str:
-    """How many verdicts there are, and how many of them are no answer."""
-    labels = sum((Counter(curve.labels) for curve, _ in drawn), Counter[str]())
-    return f"{labels.total()} verdicts, of them " + ", ".join(f"{labels[name]} {name}" for name in NO_ANSWER)
+def _unanswered(drawn: Drawn) -> list[str]:
+    """How many verdicts there are, how many of them are no answer, and where so many that a mean says little."""
+    labels = sum((Counter(given) for curve, _ in drawn for given in curve.labels.values()), Counter[str]())
+    remarks = [f"{labels.total()} verdicts, of them " + ", ".join(f"{labels[name]} {name}" for name in NO_ANSWER)]
+    sparse = [
+        f"{unanswered(given):.0%} of {curve.name} at {multiplier:+g}"
+        for curve, _ in drawn
+        for multiplier, given in curve.labels.items()
+        if unanswered(given) > MUCH_UNANSWERED
+    ]
+    return [*remarks, f"! left out, since they got no answer: {', '.join(sparse)}"] if sparse else remarks
 
 
 def _panel(
@@ -125,9 +132,10 @@ def _panel(
 
 
 def _count(curve: Curve, units: str) -> str:
-    least = min(curve.points, key=lambda point: point.units)
-    each = round(least.observations / least.units, 1)
-    return f"{least.units} {units} × {each:g}" if each > 1 else f"{least.units} {units}"
+    least, most = (extreme(curve.points, key=lambda point: point.units) for extreme in (min, max))
+    number = f"{least.units}" if least.units == most.units else f"{least.units} to {most.units}"
+    each = round(most.observations / most.units, 1)
+    return f"{number} {units} × {each:g}" if each > 1 else f"{number} {units}"
 
 
 def _group(prompt_id: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 import subprocess
 import sys
 
@@ -110,6 +111,7 @@ def test_a_sweep_judged_on_a_scale_by_a_server_is_drawn_on_that_scale_with_its_c
     assert "7.00 [7.00–7.00]" in drawn
     assert "10.0┤" in drawn
     assert "20 verdicts, of them 0 tie, " in drawn
+    assert re.search(r"! left out, since they got no answer: \d+% of vector at \+0", drawn)
     assert "judge test-model: not checked; run `tiller judge check --rubric quality`" in drawn
     (numbers,) = workspace.glob("artifacts/plots/*.csv")
     rows = list(csv.DictReader(numbers.open()))

@@ -127,6 +127,11 @@ def test_a_mean_draws_prompts_again_not_samples():
     assert (found.units, found.observations) == (3, 53)
 
 
+def test_an_interval_does_not_depend_on_the_order_of_the_records():
+    units = {f"p{number}": [number**2 % 7 / 7] for number in range(30)}
+    assert mean_of(units) == mean_of(dict(reversed(units.items())))
+
+
 @pytest.mark.parametrize(("every", "low", "high"), [(0.0, 0, 0.2775), (1.0, 0.7225, 1)])
 def test_answers_that_are_all_alike_are_no_proof_that_every_answer_is(every, low, high):
     units = {f"p{number}": [every] * 3 for number in range(10)}
