@@ -29,6 +29,7 @@ BUILD_SECONDS = 60.0
 _LONGEST_BUILD = 86_400.0
 _GIT_SECONDS = 10.0
 _LONGEST_DIFF = 2**20
+_SECRET_FILES = (":(top,exclude,glob)**/.env*", ":(top,exclude,glob)**/*.env")
 _STDERR = 2
 
 
@@ -127,7 +128,10 @@ def build_graph(run_file: RunFile, parameters: Mapping[str, Any], workspace: Pat
 
 
 def git_state(workspace: Path) -> dict[str, Any] | None:
-    """Commit, branch and uncommitted diff (cut at 1 MiB) of the workspace; None where there is no git or no repository."""
+    """Commit, branch and uncommitted diff (cut at 1 MiB) of the workspace; None where there is no git or no repository.
+
+    The diff leaves out files that hold keys by custom, `.env` and its like: what it says is kept with the run.
+    """
 
     def git(*words: str) -> str | None:
         try:
@@ -139,7 +143,7 @@ def git_state(workspace: Path) -> dict[str, Any] | None:
     commit = git("rev-parse", "HEAD")
     if commit is None:
         return None
-    diff = git("diff", "HEAD", "--no-ext-diff") or ""
+    diff = git("diff", "HEAD", "--no-ext-diff", "--", ":/", *_SECRET_FILES) or ""
     return {
         "commit": commit.strip(),
         "branch": (git("rev-parse", "--abbrev-ref", "HEAD") or "").strip(),
