@@ -55,9 +55,10 @@ def read_failure(error: openai.OpenAIError, endpoint: Endpoint, secret: str) -> 
         return Passing(kind, scrub(_tidy(f"{type(cause).__name__}: {cause}"), secret))
     status, said = error.status_code, scrub(_said(error), secret)
     if status in _MENDS or error.code == "insufficient_quota":
+        what = f"model {endpoint.model}" if endpoint.model else "the question for its models"
         return EngineError(
-            f"{address(endpoint)} refused model {endpoint.model} with {status} ({said}); {_mend(status, endpoint)}, then go on "
-            "with the same command."
+            f"{address(endpoint)} refused {what} with {status} ({said}); {_mend(status, endpoint)}, then go on with the same "
+            "command."
         )
     if status in _PASSING or status >= 500:
         return Passing(str(status), f"{status} ({said})", retry_after=_retry_after(error.response.headers))
