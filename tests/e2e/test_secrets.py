@@ -1,4 +1,4 @@
-"""Keys from every place that tiller takes them from, through a whole run: they open the doors they should, and are seen nowhere.
+"""Keys from every place that tiller takes them from, through a whole run: they open the right doors and are seen nowhere.
 
 Every file that the run leaves is searched, and while it lives the command line of every process.
 """
@@ -67,8 +67,8 @@ def test_no_key_is_in_any_file_or_command_line_of_a_judged_run(bench, monkeypatc
     kept.chmod(0o600)
     graph, seen = Graph("judged"), b""
     with (
-        ChatServer(key=FROM_ENVIRONMENT, answer=lambda body: "yes") as first,
-        ChatServer(key=FROM_FILE, answer=lambda body: "yes") as second,
+        ChatServer(key=FROM_ENVIRONMENT, answer=lambda _: "yes") as first,
+        ChatServer(key=FROM_FILE, answer=lambda _: "yes") as second,
     ):
         judged(graph, bench, first.url, second.url)
         run = bench.submit(graph)
