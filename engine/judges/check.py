@@ -91,7 +91,7 @@ def examine(
     """verdicts: on `questions(rubric)`, in their order; other: another judge's, and its scorer."""
     twos = list(zip(verdicts[::2], verdicts[1::2], strict=True))
     if rubric.kind == "pair":
-        right, wrong = _preferred(twos)
+        right, wrong = _preferred(twos, rubric)
         shown: list[tuple[Order | None, Verdict]] = [
             (question.order, verdict) for question, verdict in zip(questions(rubric), verdicts, strict=True)
         ]
@@ -184,11 +184,12 @@ def _outranked(twos: Sequence[tuple[Verdict, Verdict]], rubric: Rubric) -> tuple
     return sum(a > b for a, b in decided), sum(a < b for a, b in decided)
 
 
-def _preferred(twos: Sequence[tuple[Verdict, Verdict]]) -> tuple[int, int]:
+def _preferred(twos: Sequence[tuple[Verdict, Verdict]], rubric: Rubric) -> tuple[int, int]:
     """In how many pairs the answer that shows wins more often, and less often, than the other, over both orders."""
     wins = [[winner(verdict) for verdict in orders] for orders in twos]
     lead = [won.count("first") - won.count("second") for won in wins]
-    return sum(one > 0 for one in lead), sum(one < 0 for one in lead)
+    ahead, behind = sum(one > 0 for one in lead), sum(one < 0 for one in lead)
+    return (ahead, behind) if rubric.direction == "higher" else (behind, ahead)
 
 
 def _sided(twos: Sequence[tuple[Verdict, Verdict]], rubric: Rubric) -> tuple[int, int]:
