@@ -123,8 +123,8 @@ def test_the_key_is_in_nothing_that_is_written_or_printed(workspace, judge, monk
 
 
 def test_pairs_are_matched_by_prompt_and_sample_and_shown_in_both_orders(workspace, judge):
-    write_responses(workspace, "aa", {"p": ["good", "good"], "q": ["good"], "only here": ["good"]})
-    write_responses(workspace, "bb", {"p": ["bad", "bad"], "q": ["bad"]})
+    first = write_responses(workspace, "aa", {"p": ["good", "good"], "q": ["good"], "only here": ["good"]})
+    second = write_responses(workspace, "bb", {"p": ["bad", "bad"], "q": ["bad"]})
 
     def prefers_good(body: dict) -> str:
         shown = body["messages"][-1]["content"]
@@ -135,6 +135,8 @@ def test_pairs_are_matched_by_prompt_and_sample_and_shown_in_both_orders(workspa
         said = judge("compare", "aa", "bb", *ask)
         assert "6 questions judged (6 a, 0 b, 0 tie" in said.out
         assert "3 questions judged (0 a, 3 b, 0 tie" in judge("compare", "bb", "aa", *ask, "--orders", "ab").out
+    matched = {tuple(line["subjects"]) for line in score_lines(workspace) if line["order"] == "ba"}
+    assert matched == {(one.id, other.id) for one, other in zip(first, second, strict=False)}
     orders = [line["order"] for line in score_lines(workspace)]
     assert (orders.count("ab"), orders.count("ba")) == (6, 3)
 

@@ -66,6 +66,8 @@ def test_pairs_tell_the_win_rate_of_the_first_cell_and_whether_order_mattered(wo
     write_scores(workspace, both, [("a", 1.0), ("b", 0.0)], order="ba")
     row = row_of(workspace, PAIR)
     assert row.cells == ("aa", "bb")
+    both_names = (["aa"], ["bb"], ["b", "a"], ["zz"])
+    assert [len(rows(Workspace(workspace), {"scorer": Scorer("judge", PAIR)}, names)) for names in both_names] == [1, 1, 1, 0]
     assert row.mean is not None
     assert row.mean.mean == 0.75
     assert row.consistency is not None
@@ -90,7 +92,8 @@ def test_two_tasks_that_score_the_same_at_once_count_each_response_once(workspac
             score(Workspace(workspace), Judge(RuleBackend(), rubric), targets, (), "the other task")
             return super().verdicts(rubric, subjects)
 
-    outcome = score(Workspace(workspace), Judge(SlowerThanAnother(), rubric), targets, (), "this task")
+    twice = [*targets, *targets]  # as a sweep that names a multiplier twice would
+    outcome = score(Workspace(workspace), Judge(SlowerThanAnother(), rubric), twice, (), "this task")
     assert outcome.labels == {"scored": 3}
     assert len(score_lines(workspace)) == 6
     (row,) = rows(Workspace(workspace), recorded_scorers(Workspace(workspace)), [])
