@@ -55,12 +55,14 @@ def why_up(run: RunBook, task: TaskRun) -> str | None:
     """Of a service that is starting or running."""
     url = url_of(task.port)
     if task.stopping:
-        return f"stopping: {NOT_NEEDED if task.stopping == 'succeeded' else task.reason}"
+        why = NOT_NEEDED if task.stopping == "succeeded" else why_ended(task.stopping, None, task.spec) or task.reason
+        return f"stopping: {why}"
     if task.ready:
         return f"ready at {url}, needed by {count_of(run.wanted[task.spec.id], 'task')}"
+    starting = f"starting again (restart {task.failures} of {task.spec.retries})" if task.failures else "starting"
     if task.spec.ready.startswith("/"):
-        return f"starting: {url}{task.spec.ready} does not answer yet"
-    return f"starting: no line of its log matches {task.spec.ready.removeprefix('log:')!r} yet"
+        return f"{starting}: {url}{task.spec.ready} does not answer yet"
+    return f"{starting}: no line of its log matches {task.spec.ready.removeprefix('log:')!r} yet"
 
 
 def _state_of_service(run: RunBook, name: str) -> str:

@@ -72,6 +72,8 @@ def _twins(services: Mapping[str, TaskSpec]) -> list[str]:
 
 def _wrong_address(task: str, name: str, services: Mapping[str, TaskSpec]) -> str:
     said = f"task {task!r} uses @{{{name}.url}}"
+    if name == task and name in services:
+        return f"{said}, its own address; its own port is @{{port}}, on 127.0.0.1"
     if name in services:
         return f"{said}, but does not come after {name!r}; add it to its after"
     known = ", ".join(map(repr, services)) or "none"

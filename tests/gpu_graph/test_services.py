@@ -169,7 +169,10 @@ def test_its_timeout_is_per_attempt(world):
     world.answer("judge")
     for attempt in (1, 2):
         world.tell(DeadlinePassed("r", "judge", attempt, 5.0))
+        assert world.reason("judge") == "stopping: ran longer than its timeout of 5 s"
         world.vacate("judge", attempt=attempt)
+        if attempt == 1:
+            assert str(world.reason("judge")).startswith("starting again (restart 1 of 1): http://127.0.0.1:")
     assert world.state("judge") == "timed_out"
     assert names(world) == ["judge", "score", "judge"]
 
@@ -455,6 +458,7 @@ def test_every_mistake_about_services_is_named_in_one_message():
         graph.service("a.b", "x"),
         graph.service("A-b", "x"),
         graph.service("empty", ""),
+        graph.service("self", "serve @{self.url}"),
     ]
     graph.service("lonely", "x")
     graph.shell("user", ["curl", "@{nowhere.url}", "@{lonely.url}"], after=odd)
@@ -471,6 +475,7 @@ def test_every_mistake_about_services_is_named_in_one_message():
         "services 'a.b', 'A-b' would share the variable TILLER_URL_A_B",
         "'empty' has an empty command",
         "service 'lonely' is in no task's after",
+        "task 'self' uses @{self.url}, its own address; its own port is @{port}",
         "task 'user' uses @{nowhere.url}, but 'nowhere' is not a service of this graph",
         "task 'user' uses @{lonely.url}, but does not come after 'lonely'",
     ]
