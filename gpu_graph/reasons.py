@@ -37,7 +37,8 @@ def why_waiting(run: RunBook, task: TaskRun, free: Collection[str], inventory: I
     needs = [need for need in dict.fromkeys(task.spec.after) if not (tasks[need].state in GOOD or tasks[need].ready)]
     again = f"to be started again ({task.reason}); " if run.is_service(name) and task.failures else ""
     if needs:
-        told = [f"{need}{_state_of_service(run, need)}" for need in needs[:3]]
+        form = "{} ({})" if len(needs) > 1 else "{}, which {}"
+        told = [form.format(need, _doing(run, need)) if run.is_service(need) else need for need in needs[:3]]
         more = f" and {len(needs) - 3} more" if len(needs) > 3 else ""
         return f"{again}needs {', '.join(told)}{more}"
     if run.is_service(name):
@@ -65,10 +66,8 @@ def why_up(run: RunBook, task: TaskRun) -> str | None:
     return f"{starting}: no line of its log matches {task.spec.ready.removeprefix('log:')!r} yet"
 
 
-def _state_of_service(run: RunBook, name: str) -> str:
-    if not run.is_service(name):
-        return ""
-    return ", which is starting" if run.state.tasks[name].state in ACTIVE else ", which waits"
+def _doing(run: RunBook, service: str) -> str:
+    return "is starting" if run.state.tasks[service].state in ACTIVE else "waits"
 
 
 def _others(run: RunBook, room: Room) -> str:

@@ -41,6 +41,7 @@ def names(world) -> list[str]:
 def test_a_service_starts_when_a_dependent_has_all_else_and_its_dependents_wait_until_it_is_ready(world):
     world.add(service("judge"), task("make"), task("score", "make", "judge"))
     assert names(world) == ["make"]
+    assert world.reason("score") == "needs make, judge (waits)"
     assert world.reason("judge") == "starts with the first of 1 task that can use it"
     world.end("make")
     assert names(world) == ["make", "judge"]
