@@ -42,10 +42,6 @@ from gpu_graph.validation import device_problems, graph_problems
 CODES = st.sampled_from([0, 0, 1, 143])
 
 
-def some_port(had, taken):
-    return had or next(port for port in range(1, 1000) if port not in taken)
-
-
 @dataclass
 class Process:
     """What is true of one attempt. orphans: processes that outlive their supervisor."""
@@ -92,11 +88,12 @@ class SchedulerMachine(RuleBasedStateMachine):
     @initialize(gpus=st.integers(0, 3), slots=st.integers(2, 3))
     def begin(self, gpus, slots):
         self.inventory = Inventory.of([Device(f"GPU-{i}", i, "", 80 if i else 40) for i in range(gpus)], slots)
-        self.scheduler = Scheduler(self.inventory, some_port)
+        self.scheduler = Scheduler(self.inventory, self.some_port)
         self.graphs: dict[str, GraphSpec] = {}
         self.allowed: dict[str, frozenset[str] | None] = {}
         self.journals: dict[str, list[bytes]] = {}
         self.ports: dict[tuple[str, str], int] = {}
+        self.last_port = 0
         self.finished: set[str] = set()
         self.processes: dict[tuple[str, str, int], Process] = {}
         self.claimed: set[tuple[str, str, int]] = set()
@@ -107,6 +104,12 @@ class SchedulerMachine(RuleBasedStateMachine):
         self.now = 0.0
 
     # --- the edge ---
+
+    def some_port(self, had: int | None, taken) -> int:
+        """The port that a service had, or one that nobody ever had."""
+        self.last_port += 1
+        assert self.last_port not in taken
+        return had or self.last_port
 
     def tick(self) -> float:
         self.now += 1.0
@@ -310,7 +313,7 @@ class SchedulerMachine(RuleBasedStateMachine):
                 case "is killed":
                     process.alive, process.orphans = False, data.draw(st.booleans())
         self.to_adopt, self.stopping, self.watched, self.swept = set(), set(), set(), set()
-        self.scheduler = Scheduler(self.inventory, some_port)
+        self.scheduler = Scheduler(self.inventory, self.some_port)
         left = [run_id for run_id in self.graphs if run_id not in self.finished]
         self.news(*(RunAdded(self.replay(run_id), self.tick(), self.allowed[run_id]) for run_id in left))
 
