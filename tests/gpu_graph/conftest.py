@@ -11,23 +11,25 @@ from gpu_graph.spec import GraphSpec, TaskSpec
 from gpu_graph.state import RunState
 
 
-def some_port(had: int | None, taken) -> int:
-    """The port that a service had, or the lowest from 1 that is not taken."""
-    return had or next(port for port in range(1, 1000) if port not in taken)
-
-
 class World:
     """A scheduler, what it has asked for so far, and the records it has written."""
 
     def __init__(self, gpus: int | list[Device], slots: int) -> None:
         devices = [Device(f"GPU-{i}", i, "", 80) for i in range(gpus)] if isinstance(gpus, int) else gpus
         self.inventory = Inventory.of(devices, slots)
-        self.scheduler = Scheduler(self.inventory, some_port)
+        self._last_port = 0
+        self.scheduler = Scheduler(self.inventory, self._some_port)
         self.records: dict[str, list] = {}
         self.states: dict[str, RunState] = {}
         self.started: list[tuple[str, int]] = []
         self.devices: dict[tuple[str, int], tuple[str, ...]] = {}
         self.last: list = []
+
+    def _some_port(self, had: int | None, taken) -> int:
+        """The port that a service had, or one that nobody ever had, from 1."""
+        self._last_port += 1
+        assert self._last_port not in taken
+        return had or self._last_port
 
     def add(self, *tasks: TaskSpec, run: str = "r", allowed=None) -> None:
         self.records[run] = []
@@ -65,7 +67,7 @@ class World:
     def restart(self) -> None:
         """A server that knows nothing but the journals of the runs that have not ended."""
         kept = [run for run in self.states if self.scheduler.run(run)]
-        self.scheduler = Scheduler(self.inventory, some_port)
+        self.scheduler = Scheduler(self.inventory, self._some_port)
         for run in kept:
             replayed = RunState(run, self.states[run].graph)
             for record in self.records[run]:

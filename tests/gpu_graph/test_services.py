@@ -97,13 +97,13 @@ def test_tasks_that_run_keep_its_address_over_a_restart_and_without_them_it_gets
     assert world.states["r"].tasks["judge"].port == 1
     world.end("judge", 1)
     world.vacate("judge", 1)
-    assert world.records["r"][-1]["port"] == world.states["r"].tasks["judge"].port == 1
+    assert world.records["r"][-1]["port"] == world.states["r"].tasks["judge"].port == 2, "nobody knew it by 1"
     world.answer("judge", 2)
     world.add(service("other"), task("b", "other"), run="second")
-    assert world.states["second"].tasks["other"].port == 2
+    assert world.states["second"].tasks["other"].port == 3
     world.end("judge", 1, attempt=2)
     world.vacate("judge", 1, attempt=2)
-    assert world.states["r"].tasks["judge"].port == 1, "a runs with it"
+    assert world.states["r"].tasks["judge"].port == 2, "a runs with it"
 
 
 def test_one_that_never_stays_up_fails_with_its_last_cause_and_its_waiting_dependents_are_skipped(world):
