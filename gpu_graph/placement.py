@@ -99,6 +99,8 @@ def waiting_reason(need: Need, free: Collection[str], inventory: Inventory) -> s
     """Why a task whose dependencies are done has not started, in a person's words."""
     devices = inventory.gpus if need.on_gpus else inventory.slots
     usable = [device for device in devices if need.allowed is None or device.id in need.allowed]
+    if place(need, free, inventory) is not None:
+        return "waits its turn: what comes before it needs more room"
     idle = sum(device.id in free for device in usable)
     return f"needs {count_of(need.count, 'GPU' if need.on_gpus else 'CPU slot')}, {idle} of {len(usable)} free"
 

@@ -338,6 +338,7 @@ def test_a_big_task_that_waits_for_a_service_to_end_does_not_keep_its_dependents
     assert names(world) == ["judge", "score"]
     world.add(service("late", gpus=0), task("use", "late"), run="third")
     assert "late" not in names(world), "nor does another service come before it"
+    assert world.reason("late", "third") == "waits its turn: what comes before it needs more room"
     world.end("score")
     world.vacate("judge")
     assert names(world)[2:] == ["big", "late"]
