@@ -68,11 +68,12 @@ def test_the_scorer_is_the_same_on_every_port_and_another_for_another_rubric(wor
     assert all(name.startswith("test-model.refusal") and "127" not in name for name in names)
 
 
-def test_two_models_of_one_name_are_two_scorers_by_their_revision(workspace, judge):
+@pytest.mark.parametrize("option", ["--judge-revision", "--judge-seed", "--judge-temperature"])
+def test_what_changes_a_servers_verdicts_makes_another_scorer(workspace, judge, option):
     write_responses(workspace, "aa", {"p": ["text"]})
     with ChatServer(answer=yes) as server:
-        for revision in ("one", "two", "one"):
-            judge("score", *ASK, "--judge", server.url, "--judge-revision", revision)
+        for setting in (1, 2, 1):
+            judge("score", *ASK, "--judge", server.url, option, setting)
         assert server.counts.requests == 2  # nor does one read what the other replied
     assert len({line["scorer"] for line in score_lines(workspace)}) == 2
 
