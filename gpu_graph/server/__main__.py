@@ -89,7 +89,8 @@ class Server:
         self._connections += 1
         try:
             special = {"stop": self._stop_request}
-            await Connection(reader, writer, self._host, self._handlers, greeting, special).serve()
+            with suppress(asyncio.CancelledError):  # our own end; asyncio's streams would log it as a fault
+                await Connection(reader, writer, self._host, self._handlers, greeting, special).serve()
         finally:
             self._connections -= 1
             self._last_used = time.monotonic()

@@ -333,6 +333,16 @@ def resident(pid: int) -> float:
 # --- what it shows ---
 
 
+def test_a_server_that_is_stopped_under_its_clients_logs_no_fault(bench):
+    with Client.connect(), Client.connect() as other:
+        pid = bench.server_pid()
+        other.request("stop")
+        bench.until(lambda: pid not in bench.processes(), "it is gone")
+    said = (bench.state / "server.log").read_text()
+    assert "stopped, 0 runs left" in said
+    assert "Traceback" not in said
+
+
 def test_ended_runs_are_listed_after_a_restart(bench):
     run = bench.shell("exit 3")
     bench.ended(run)
