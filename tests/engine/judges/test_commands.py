@@ -114,6 +114,9 @@ def test_a_sweep_judged_on_a_scale_by_a_server_is_drawn_on_that_scale_with_its_c
     assert re.search(r"! left out, since they got no answer: \d+% of vector at \+0", drawn)
     assert "judge test-model: not checked; run `tiller judge check --rubric quality`" in drawn
     (numbers,) = workspace.glob("artifacts/plots/*.csv")
+    assert steer(["score", *sweep, "--rubric", "length-words"]) == 0
+    assert steer(["plot", *sweep, "--rubric", "length-words"]) == 0
+    assert len([*workspace.glob("artifacts/plots/*.csv")]) == 2  # a plot by one judge does not replace another's
     rows = list(csv.DictReader(numbers.open()))
     assert {float(row["mean"]) for row in rows} == {7.0}
     assert sum(int(row["unparsed"]) for row in rows) > 0

@@ -78,6 +78,15 @@ def test_what_changes_a_servers_verdicts_makes_another_scorer(workspace, judge, 
     assert len({line["scorer"] for line in score_lines(workspace)}) == 2
 
 
+def test_the_summary_counts_requests_repeats_and_cost(workspace, judge):
+    write_responses(workspace, "aa", {f"p{number}": ["text"] for number in range(20)})
+    with ChatServer(answer=yes, faults=0.3, kinds=("500",)) as server:
+        said = judge("score", *ASK, "--judge", server.url, "--price-out", "1000000")
+        counts = server.counts
+    assert f"; {counts.requests} requests ({counts.requests - 20} of them tried again)" in said.out
+    assert "cost 20.00" in said.out  # one word each, at 1 a word
+
+
 def test_what_failed_is_counted_warned_of_and_asked_again(workspace, judge):
     write_responses(workspace, "aa", {f"p{number}": ["x" * (9000 if number < 2 else 10)] for number in range(10)})
     with ChatServer(answer=yes, longest=4000) as server:
