@@ -151,6 +151,23 @@ async def test_cancelling_one_task_leaves_the_others(bench, console) -> None:
         await asyncio.to_thread(bench.until, lambda: bench.states(run)["talker"] == "cancelled", "it is cancelled")
 
 
+async def test_cancelling_a_service_tells_apart_what_runs_with_it_and_what_waits_for_it(bench, console) -> None:
+    graph = Graph("served")
+    server = "exec python -m http.server --bind 127.0.0.1 @{port}"
+    judge = graph.service("judge", server, ready="/", gpus=0)
+    graph.shell("uses_it", "sleep 600", after=[judge], gpus=0)
+    graph.shell("wants_it", "true", after=[judge, "uses_it"], gpus=0)
+    bench.submit(graph)
+    async with console() as driver:
+        await driver.see("R served")
+        await driver.press("enter")
+        await driver.see("ready at", "├─ uses_it")
+        await driver.press("x")
+        await driver.see("Cancel the task judge?", "will be skipped: wants_it.", "goes on without it: uses_it.")
+        await driver.press("y")
+        await driver.see("C judge", "R ├─ uses_it", "S └─ wants_it")
+
+
 async def test_a_run_is_launched_from_its_form_after_a_look_at_the_plan(bench, console) -> None:
     (bench.work / "runs" / "say.py").write_text(RUN_FILE)
     bench.run_file("broken", "def build(: pass")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tui.app import ConsoleApp
 
 
-def cancel(console: ConsoleApp, run: Run, task: Task | None, dependents: Sequence[str] = ()) -> None:
+def cancel(console: ConsoleApp, run: Run, task: Task | None, dependents: Sequence[Task] = ()) -> None:
     """Ask, then cancel the task, or the run when there is none."""
     if task is None:
         question, losses = f"Cancel the run {clean_name(run.name)}?", _losses_of_run(run)
@@ -42,7 +42,7 @@ def _losses_of_run(run: Run) -> list[str]:
     return lost
 
 
-def _losses_of_task(console: ConsoleApp, task: Task, dependents: Sequence[str]) -> list[str]:
+def _losses_of_task(console: ConsoleApp, task: Task, dependents: Sequence[Task]) -> list[str]:
     lost: list[str] = []
     if task.started_at is not None:
         where = words.device_names(task.devices, console.world.devices.index_of)
@@ -51,8 +51,10 @@ def _losses_of_task(console: ConsoleApp, task: Task, dependents: Sequence[str]) 
         )
     else:
         lost.append("It has not started.")
-    if dependents:
-        lost.append(f"What needs it will be skipped: {', '.join(dependents)}.")
+    if waiting := [one.id for one in dependents if one.state == "waiting"]:
+        lost.append(f"What needs it will be skipped: {', '.join(waiting)}.")
+    if using := [one.id for one in dependents if one.state in {"starting", "running"}]:  # of a service
+        lost.append(f"What runs with it goes on without it: {', '.join(using)}.")
     return lost
 
 

@@ -121,4 +121,5 @@ class TasksScreen(ConsoleScreen[None]):
 
     def do_cancel(self) -> None:
         if (run := self.run) is not None and (task := self.chosen) is not None:
-            cancel(self.console, run, task, self._tree.dependents.get(task.id, ()))
+            known = self.console.world.tasks.get(self._run_id, {})
+            cancel(self.console, run, task, [known[name] for name in self._tree.dependents.get(task.id, ())])
