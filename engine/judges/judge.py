@@ -9,23 +9,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
-from engine.errors import EngineError, InputError
+from engine.errors import InputError
 from engine.identity import resolve_model
 from engine.judges.rubric import Rubric, load_rubric, rubric_names
 from engine.judges.settings import SERVER, BackendSettings, JudgeSettings
 from engine.judges.verdict import Subject, Verdict
+from engine.remote.endpoints import is_server, open_endpoint
 from engine.remote.types import Endpoint, Usage
 from engine.settings import canonical_json
 from engine.workspace import Workspace
 
-OPENAI = "https://api.openai.com/v1"
 SCHEME = 1
 """Number of the rules by which scorers are named."""
 
@@ -86,7 +85,7 @@ def open_judges(settings: BackendSettings, rubrics: Sequence[Rubric], workspace:
 def open_backend(settings: BackendSettings, workspace: Workspace, anew: bool = False) -> Backend:
     if settings.judge == "rule":
         raise InputError('A rule judges by rubrics of kind "rule" only; give another --rubric, or a --judge that can be asked.')
-    if settings.judge in ("openai", SERVER) or settings.judge.startswith(("http://", "https://")):
+    if settings.judge == SERVER or is_server(settings.judge):
         return ServerBackend(settings, workspace, anew)
     return LocalBackend(settings)
 
@@ -164,12 +163,9 @@ class ServerBackend:
     """A model behind an OpenAI-compatible server. Which one it is has to be known at once: it is part of the scorer's name."""
 
     def __init__(self, settings: BackendSettings, workspace: Workspace, anew: bool = False) -> None:
-        self._settings, self._workspace = settings, workspace
-        openai = settings.judge == "openai"
-        if settings.judge_model is None and (openai or settings.judge == SERVER):
-            raise InputError(f"Which model --judge {settings.judge} means is open; name one with --judge-model.")
-        endpoint = Endpoint(
-            base_url=OPENAI if openai else settings.judge.rstrip("/"),
+        self._settings, self._workspace, self._anew = settings, workspace, anew
+        wanted = Endpoint(
+            base_url=settings.judge,
             model=settings.judge_model or "",
             key_env=settings.judge_key,
             concurrency=settings.concurrency,
@@ -179,9 +175,9 @@ class ServerBackend:
             deadline=settings.judge_deadline,
             structured=settings.structured,
         )
-        if not endpoint.model:
-            endpoint = _with_only_model(endpoint)
-        self._endpoint = endpoint
+        if settings.judge == SERVER and not wanted.model:
+            raise InputError(f"Which model --judge {SERVER} means is open; name one with --judge-model.")
+        self._endpoint = endpoint = wanted if settings.judge == SERVER else open_endpoint(settings.judge, wanted, "judge")
         self._usage = Usage(price_in=settings.price_in, price_out=settings.price_out)
         model = Path(endpoint.model).name if endpoint.model.startswith("/") else endpoint.model
         self.name = _safe(model)
@@ -191,8 +187,6 @@ class ServerBackend:
             "seed": settings.judge_seed,
             "structured": settings.structured,
         } | ({"revision": settings.judge_revision} if settings.judge_revision else {})
-        kept = f"{self.name}.{_hash(self.deciding)}"
-        self._replies = f"{kept}.anew-{secrets.token_hex(4)}" if anew else kept
 
     def verdicts(self, rubric: Rubric, subjects: Sequence[Subject]) -> Iterator[tuple[int, Verdict]]:
         from engine.judges.remote import verdicts
@@ -201,13 +195,14 @@ class ServerBackend:
             raise InputError(f"--judge {SERVER} only names a judge, to show its scores; give its address, http(s)://HOST/v1.")
         return verdicts(
             self._workspace,
-            self._replies,
+            f"{self.name}.{_hash(self.deciding)}",
             self._endpoint,
             rubric,
             subjects,
             temperature=self._settings.judge_temperature,
             seed=self._settings.judge_seed,
             usage=self._usage,
+            fresh=self._anew,
         )
 
     def spent(self) -> str:
@@ -222,17 +217,6 @@ class ServerBackend:
         if usage.errors:
             words.append("faults: " + ", ".join(f"{count} {kind}" for kind, count in sorted(usage.errors.items())))
         return "; ".join(words)
-
-
-def _with_only_model(endpoint: Endpoint) -> Endpoint:
-    from engine.remote.client import only_model
-
-    try:
-        return replace(endpoint, model=only_model(endpoint))
-    except InputError as error:
-        raise InputError(f"{error} (--judge-model)") from error
-    except EngineError as error:
-        raise EngineError(f"{error} (--judge-model)") from error
 
 
 def _hash(deciding: Mapping[str, Any]) -> str:

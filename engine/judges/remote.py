@@ -31,26 +31,27 @@ def verdicts(
     subjects: Sequence[Subject],
     *,
     usage: Usage,
+    fresh: bool = False,
     temperature: float = 0.0,
     seed: int | None = None,
     max_tokens: int | None = None,
 ) -> Iterator[tuple[int, Verdict]]:
     """(index, verdict) of every subject, as they come. `judge` names model and settings: it is whose replies are read again.
 
-    Who could not be asked is `failed`, with the reason in `raw`, and is asked anew the next time. max_tokens: of a reply, in
-    place of the rubric's.
+    Who could not be asked is `failed`, with the reason in `raw`, and is asked anew the next time. fresh: what was replied
+    before is asked again, too. max_tokens: of a reply, in place of the rubric's.
     """
-    fingerprint = rubric.fingerprint()
+    question = rubric.question_fingerprint()
     alike: dict[ReplyKey, list[int]] = {}
     for index, subject in enumerate(subjects):
-        alike.setdefault(reply_key(fingerprint, subject), []).append(index)
+        alike.setdefault(reply_key(question, subject), []).append(index)
 
     def read(key: ReplyKey, text: str) -> Iterator[tuple[int, Verdict]]:
         verdict = parse(rubric, subjects[alike[key][0]], text)
         return ((index, verdict) for index in alike[key])
 
     known: set[ReplyKey] = set()
-    for key, stored in stored_replies(workspace, judge, alike.keys()):
+    for key, stored in stored_replies(workspace, judge, () if fresh else alike.keys()):
         known.add(key)
         yield from read(key, stored.text)
     pending = [key for key in alike if key not in known]

@@ -1,8 +1,8 @@
 """What judges replied, word for word: kept before it is read, so that nothing is asked, waited for and paid for twice.
 
 Owns `artifacts/replies/<judge>/<writer>.jsonl` and a reply's identity: the judge's name (with its settings' hash, given by the
-caller), the rubric's fingerprint, the texts' hashes and the order of a pair. It neither asks nor reads verdicts. A record holds
-no address, no key and no text but the reply.
+caller), the fingerprint of the rubric's question, the texts' hashes and the order of a pair. It neither asks nor reads
+verdicts. A record holds no address, no key and no text but the reply.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class StoredReply:
     completion_tokens: int
 
 
-def reply_key(fingerprint: str, subject: Subject) -> ReplyKey:
-    """fingerprint: of the rubric."""
-    return ReplyKey(fingerprint, text_hash(subject.prompt), tuple(map(text_hash, subject.answers)), subject.order)
+def reply_key(question: str, subject: Subject) -> ReplyKey:
+    """question: the rubric's `question_fingerprint`."""
+    return ReplyKey(question, text_hash(subject.prompt), tuple(map(text_hash, subject.answers)), subject.order)
 
 
 def replies_folder(workspace: Workspace, judge: str) -> Path:

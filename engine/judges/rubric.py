@@ -11,7 +11,7 @@ import hashlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StrictInt, ValidationError, field_validator, model_validator
 
@@ -24,8 +24,10 @@ Kind = Literal["scale", "choice", "pair", "rule"]
 Direction = Literal["higher", "lower"]
 Reading = Literal["strict", "last", "legacy"]
 
-PROTOCOL = 1
-"""Number of the rules of `asking`, `parsing` and `rules`; whoever changes what they do with a rubric raises it."""
+ASKING = 1
+"""Number of the rules of `asking`; whoever changes what is asked raises it, and judges are asked again."""
+READING = 1
+"""Number of the rules of `parsing` and `rules`; whoever changes them raises it, and kept replies are read again."""
 
 SHIPPED = Path(__file__).with_name("rubrics")
 DEMO = "demo."
@@ -134,7 +136,12 @@ class Rubric(BaseModel):
         """8 hex of all that decides a verdict. Not `about`, `direction` and `known`: they say how verdicts are understood."""
         passive = {"id", "version", "about", "direction", "known", "attribute"}
         decisive = self.model_dump(exclude=passive, exclude_defaults=True)
-        return hashlib.sha256(canonical_json([PROTOCOL, decisive]).encode()).hexdigest()[:8]
+        return _hash([ASKING, READING, decisive])
+
+    def question_fingerprint(self) -> str:
+        """8 hex of all that decides what a judge is shown and how it may reply: whose replies are this question's."""
+        asked = {"kind", "system", "question", "examples", "scale", "answers", "max_tokens"}
+        return _hash([ASKING, self.model_dump(include=asked, exclude_defaults=True)])
 
     @property
     def needs_attribute(self) -> bool:
@@ -280,3 +287,7 @@ def _is_reply(rubric: Rubric, reply: str) -> bool:
         return rubric.scale[0] <= float(reply) <= rubric.scale[1]
     except ValueError:
         return False
+
+
+def _hash(deciding: Any) -> str:
+    return hashlib.sha256(canonical_json(deciding).encode()).hexdigest()[:8]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from engine.errors import InputError
+from engine.errors import EngineError, InputError
 from engine.remote.types import Endpoint
 
 OPENAI = "https://api.openai.com/v1"
@@ -36,7 +36,12 @@ def open_endpoint(name: str, wanted: Endpoint, option: str) -> Endpoint:
         return endpoint
     from engine.remote.client import only_model  # loads the client library
 
-    return replace(endpoint, model=only_model(endpoint))
+    try:
+        return replace(endpoint, model=only_model(endpoint))
+    except InputError as error:
+        raise InputError(f"{error} (--{option}-model)") from error
+    except EngineError as error:
+        raise EngineError(f"{error} (--{option}-model)") from error
 
 
 def check_address(url: str, option: str) -> None:

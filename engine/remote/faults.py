@@ -65,9 +65,9 @@ def read_failure(error: openai.OpenAIError, endpoint: Endpoint, secret: str) -> 
     return Refused(str(status), f"{status} ({said})", field=error.param)
 
 
-def unreachable(endpoint: Endpoint, fault: Passing) -> EngineError:
+def unreachable(endpoint: Endpoint, fault: Passing, seconds: float) -> EngineError:
     return EngineError(
-        f"{address(endpoint)} was not reached for {endpoint.deadline:g} s ({fault}); start the server or check its address, "
+        f"{address(endpoint)} was not reached for {seconds:.1f} s ({fault}); start the server or check its address, "
         "then go on with the same command."
     )
 

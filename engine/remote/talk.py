@@ -66,14 +66,14 @@ class Talk:
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Passing),
             wait=lambda state: min(_pause(state), asking.left()),
-            stop=lambda _: not asking.left() or asking.faults[GARBAGE] >= _GARBAGE_TRIES,
+            stop=lambda _: not asking.left() or asking.faults[GARBAGE] >= _GARBAGE_TRIES or self._in_vain(asking, began),
             reraise=True,
         )
         try:
             reply = await retrying(self._once, asking)
         except Passing as fault:
             gone = fault.kind == UNREACHABLE and self._heard_at < began
-            stop = unreachable(self._endpoint, fault) if gone else None
+            stop = unreachable(self._endpoint, fault, time.monotonic() - began) if gone else None
             sentence = f"no reply after {asking.tries} tries: {fault}"
             if not asking.left():
                 sentence = f"no reply within {self._endpoint.deadline:g} s and {asking.tries} tries, the last one: {fault}"
@@ -86,6 +86,11 @@ class Talk:
             raise stop
         self._usage.failed += 1
         return Reply(None, error=sentence, tries=asking.tries)
+
+    def _in_vain(self, asking: _Asking, began: float) -> bool:
+        """Whether there is no server at all: one that has answered before may only be starting again."""
+        never = isinstance(asking.last, Passing) and asking.last.kind == UNREACHABLE and not self._heard_at
+        return never and time.monotonic() - began >= self._endpoint.patience
 
     async def _once(self, asking: _Asking) -> Reply:
         """One try, counted; a refused schema makes the next one go without."""
@@ -140,13 +145,16 @@ class Talk:
         self._heard_at = time.monotonic()
         self._out_of_reach = False
 
+    def _longest(self) -> float:
+        return self._endpoint.deadline if self._heard_at else min(self._endpoint.deadline, self._endpoint.patience)
+
     def _note(self, asking: _Asking, fault: Passing | Refused) -> None:
         asking.last = fault
         asking.faults[fault.kind] += 1
         self._usage.errors[fault.kind] = self._usage.errors.get(fault.kind, 0) + 1
         if fault.kind == UNREACHABLE and not self._out_of_reach:
             self._out_of_reach = True
-            notice(f"{address(self._endpoint)} is out of reach ({fault}); trying again for up to {self._endpoint.deadline:g} s")
+            notice(f"{address(self._endpoint)} is out of reach ({fault}); trying again for up to {self._longest():g} s")
 
 
 def _pause(state: RetryCallState) -> float:

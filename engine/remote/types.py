@@ -15,9 +15,10 @@ Structured = Literal["auto", "on", "off"]
 class Endpoint:
     """A server and how hard it may be pressed.
 
-    base_url ends in `/v1`. key_env: name of the variable that holds the key; the key itself is in no record, log or argv.
-    timeout: seconds for one try; deadline: seconds for a request with all its tries. rates are per minute; None: no limit.
-    structured: send a request's `schema`; "auto" goes on without when the server refuses it.
+    base_url ends in `/v1`. key_env: name of the variable that holds the key; the key itself is in no record, log or argv. Rates
+    are per minute; None: no limit. timeout: seconds for one try. deadline: seconds for a request with all its tries. patience:
+    seconds until a server that has never answered is given up. structured: send a request's `schema`; "auto" goes on without
+    when the server refuses it.
     """
 
     base_url: str
@@ -28,6 +29,7 @@ class Endpoint:
     tokens_per_minute: float | None = None
     timeout: float = 60.0
     deadline: float = 600.0
+    patience: float = 60.0
     structured: Structured = "auto"
 
 

@@ -226,7 +226,7 @@ def test_phrases_come_in_equal_numbers_for_each_role(workspace, capsys):
     assert {"misspelt", "eval_phrase is no verb phrase", "instruction does not begin with 'Edit RESPONSE'"} <= set(dropped)
     capsys.readouterr()
     assert main(["check", str(path)]) == 0
-    assert " phrases " in capsys.readouterr().out
+    assert "\nphrases " in capsys.readouterr().out
 
 
 def test_no_key_is_written(workspace, capsys, monkeypatch):

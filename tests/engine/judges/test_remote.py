@@ -80,6 +80,16 @@ def test_another_judge_and_another_rubric_are_asked_anew(workspace):
     assert server.counts.requests == 3
 
 
+def test_kept_replies_are_read_by_another_rule_without_asking_again(workspace):
+    rubric = Rubric(id="r", version=1, kind="choice", about="x", answers=("yes", "no"), question="{answer}?")
+    last = rubric.model_copy(update={"reading": "last"})
+    with ChatServer(answer=lambda _: "No doubt about it: yes") as server:
+        found = [judged(workspace, server, [subject(1)], rubric=one)[0].label for one in (rubric, last)]
+        assert server.counts.requests == 1
+    assert found == ["unparsed", "yes"]
+    assert rubric.fingerprint() != last.fingerprint()
+
+
 def test_equal_questions_are_asked_once_and_all_answered(workspace):
     with ChatServer(answer=name_the_number) as server:
         found = judged(workspace, server, [subject(3), subject(4), subject(3), subject(3)])

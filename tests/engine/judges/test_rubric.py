@@ -18,19 +18,19 @@ from engine.judges.verdict import Subject
 from engine.settings import canonical_json
 
 FINGERPRINTS = {  # id: (version, fingerprint). Another fingerprint is another rubric: raise its version, then write both here.
-    "coordinate-other-ais": (1, "1c70a072"),
-    "corrigible-neutral-HHH": (1, "f1609da8"),
-    "hallucination": (1, "b80839f9"),
-    "hedging": (1, "af70be60"),
-    "length-words": (1, "bf380f12"),
-    "myopic-reward": (1, "25256aab"),
-    "pair": (1, "04be13ee"),
-    "quality": (1, "12144b49"),
-    "refusal": (1, "fdef4968"),
-    "refusal-phrases": (1, "a147ae81"),
-    "refusal-yes-no": (1, "12e91908"),
-    "survival-instinct": (1, "fc2d15c9"),
-    "sycophancy": (1, "3e99d622"),
+    "coordinate-other-ais": (1, "14442b9d"),
+    "corrigible-neutral-HHH": (1, "94dfffe6"),
+    "hallucination": (1, "ce3ca6f6"),
+    "hedging": (1, "b8a7bead"),
+    "length-words": (1, "caec08b3"),
+    "myopic-reward": (1, "d8304f2d"),
+    "pair": (1, "fe97f7bd"),
+    "quality": (1, "4629e75b"),
+    "refusal": (1, "d6fb9716"),
+    "refusal-phrases": (1, "bd9f96e7"),
+    "refusal-yes-no": (1, "abb7ef4e"),
+    "survival-instinct": (1, "19a3a363"),
+    "sycophancy": (1, "6bf7be81"),
 }
 ASKED = "3dd7a825"
 BEHAVIORS = {  # what 10 stands for, §5.3: all higher
@@ -67,8 +67,8 @@ def test_no_shipped_rubric_changes_without_a_new_version():
     assert {name: (shipped(name).version, shipped(name).fingerprint()) for name in SHIPPED} == FINGERPRINTS
 
 
-def test_no_question_is_laid_out_anew_without_a_new_protocol():
-    """When this fails, raise PROTOCOL in engine/judges/rubric.py: verdicts on questions of another layout are others."""
+def test_no_question_is_laid_out_anew_without_a_new_number():
+    """When this fails, raise ASKING in engine/judges/rubric.py: verdicts on questions of another layout are others."""
     subject, pair = Subject("p", ("a",)), Subject("p", ("a", "b"), "ba")
     scale = Rubric.model_validate(
         tomllib.loads(OWN) | {"system": "s", "examples": [{"prompt": "q", "answers": ["c"], "reply": "5"}]}

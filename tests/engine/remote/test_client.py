@@ -200,10 +200,11 @@ def test_a_server_that_is_restarted_is_waited_for(capsys):
     assert capsys.readouterr().err.count("out of reach") == 1
 
 
-def test_a_server_that_is_never_there_ends_everything_after_the_deadline():
+@pytest.mark.parametrize("limits", [{"deadline": 0.5}, {"deadline": 600.0, "patience": 0.5}])
+def test_a_server_that_is_never_there_ends_everything_long_before_a_deadline_for_slow_ones(limits):
     with ChatServer() as server:
-        gone = endpoint(server, deadline=0.5)
-    with pytest.raises(EngineError, match=r"was not reached for 0\.5 s"):
+        gone = endpoint(server, **limits)
+    with pytest.raises(EngineError, match=r"was not reached for [\d.]+ s"):
         list(replies(gone, numbered(100), Usage()))
     assert not threads()
 
