@@ -65,7 +65,8 @@ def transformers_judge(
 
 def judge_options(judge: Task, model: str, revision: str | None = None) -> list[str]:
     """The options that make `tiller judge …` and `tiller steer …` ask this service. model: the one that it was made with.
-    revision: what tells it from others of its name; of a folder a hash of its files, which takes a minute for 100 GB or so.
+    revision: what tells it from others of its name; of a folder a hash of its files, which takes a minute for 100 GB or so:
+    more than `build()` has (TILLER_BUILD_SECONDS), so name one for such folders, a commit or a date.
     """
     key = "".join(character if character.isalnum() else "_" for character in judge.id.upper())
     return ["--judge", f"@{{{judge.id}.url}}/v1", *_identity(model, revision), "--judge-key", f"TILLER_KEY_{key}"]

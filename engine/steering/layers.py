@@ -19,7 +19,7 @@ from engine.judges.local import verdicts
 from engine.judges.rubric import Rubric
 from engine.judges.verdict import Subject
 from engine.models import LoadedModel
-from engine.progress import Progress
+from engine.progress import Progress, notice
 from engine.sampling import Sampling
 from engine.steering import ab
 from engine.steering.application import prompt_text
@@ -77,9 +77,13 @@ def choose_by_judge(
             progress.advance()
         subjects = [Subject(prompt, (text,)) for prompt, text in zip(exchanges, texts, strict=True)]
         by_arm: dict[int, list[float]] = {}
+        unanswered = 0
         for index, verdict in verdicts(judge, rubric, subjects, batch_size):
+            unanswered += verdict.value is None
             by_arm.setdefault(arms[index], []).append(0.5 if verdict.value is None else verdict.value)
             progress.advance()
+    if unanswered:
+        notice(f"choosing a layer: the judge gave no answer to {unanswered} of {len(subjects)} answers; they count half")
     return _choice(by_arm, "judge", len(validation.prompts))
 
 
