@@ -33,19 +33,8 @@ def open_assistant(settings: AssistantSettings) -> Assistant:
     """The assistant that the settings name; a local model is not loaded before it is asked."""
     if not is_server(settings.assistant):
         return LocalAssistant(resolve_model(settings.assistant), settings)
-    wanted = Endpoint(
-        base_url=settings.assistant,
-        model=settings.assistant_model or "",
-        key_env=settings.assistant_key,
-        concurrency=settings.concurrency,
-        requests_per_minute=settings.requests_per_minute,
-        tokens_per_minute=settings.tokens_per_minute,
-        timeout=settings.timeout,
-        deadline=settings.deadline,
-        structured=settings.structured,
-    )
-    endpoint = open_endpoint(settings.assistant, wanted, "assistant")
-    return RemoteAssistant(endpoint, Usage(price_in=settings.price_in, price_out=settings.price_out))
+    endpoint = open_endpoint(settings.assistant, settings.assistant_model, settings.assistant_key, settings, "assistant")
+    return RemoteAssistant(endpoint, settings.usage())
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import field_validator, model_validator
 
 from engine.data_making.published import HOME
+from engine.remote.settings import ServerSettings
 from engine.settings import StepSettings, option
 
 Role = Literal["ask", "watch", "both", "neutral"]
@@ -18,7 +19,7 @@ Role = Literal["ask", "watch", "both", "neutral"]
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_.+-]*$"
 
 
-class AssistantSettings(StepSettings):
+class WriterSettings(StepSettings):
     """Who writes the items."""
 
     assistant: str = option(
@@ -31,16 +32,13 @@ class AssistantSettings(StepSettings):
     temperature: float = option(1.0, "of the assistant; 0 takes the likeliest token always", ge=0, le=2)
     max_tokens: int = option(3000, "longest reply, in tokens", ge=16)
     seed: int = option(0, "of topics, styles and draws", ge=0)
-    structured: Literal["auto", "on", "off"] = option(
-        "auto", "hold a server's replies to the items' form; auto: where the server can", affects_result=False
-    )
+
+
+class AssistantSettings(ServerSettings, WriterSettings):
+    """The writer, and how it is asked: items take longer than verdicts."""
+
     concurrency: int = option(16, "requests in flight at a server", affects_result=False, ge=1)
-    requests_per_minute: float | None = option(None, "a server's limit (none: no limit)", affects_result=False, gt=0)
-    tokens_per_minute: float | None = option(None, "a server's limit (none: no limit)", affects_result=False, gt=0)
     timeout: float = option(120.0, "seconds for one try of a request", affects_result=False, gt=0)
-    deadline: float = option(600.0, "seconds for a request with all its tries", affects_result=False, gt=0)
-    price_in: float = option(0.0, "price of a million tokens sent, for the summary", affects_result=False, ge=0)
-    price_out: float = option(0.0, "price of a million tokens received, for the summary", affects_result=False, ge=0)
     device_map: str | None = option(None, "'auto' spreads a local model over devices", affects_result=False)
     batch_size: int = option(16, "requests to a local model per forward pass", affects_result=False, ge=1)
 

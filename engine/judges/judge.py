@@ -21,7 +21,7 @@ from engine.judges.rubric import Rubric, load_rubric, rubric_names
 from engine.judges.settings import SERVER, BackendSettings, JudgeSettings
 from engine.judges.verdict import Subject, Verdict
 from engine.remote.endpoints import is_server, open_endpoint
-from engine.remote.types import Endpoint, Usage
+from engine.remote.types import Endpoint
 from engine.settings import canonical_json
 from engine.workspace import Workspace
 
@@ -164,22 +164,14 @@ class ServerBackend:
 
     def __init__(self, settings: BackendSettings, workspace: Workspace, anew: bool = False) -> None:
         self._settings, self._workspace, self._anew = settings, workspace, anew
-        wanted = Endpoint(
-            base_url=settings.judge,
-            model=settings.judge_model or "",
-            key_env=settings.judge_key,
-            concurrency=settings.concurrency,
-            requests_per_minute=settings.requests_per_minute,
-            tokens_per_minute=settings.tokens_per_minute,
-            timeout=settings.judge_timeout,
-            deadline=settings.judge_deadline,
-            structured=settings.structured,
-        )
-        if settings.judge == SERVER and not wanted.model:
+        self._usage = settings.usage()
+        self._endpoint: Endpoint | None = None
+        if settings.judge != SERVER:
+            self._endpoint = open_endpoint(settings.judge, settings.judge_model, settings.judge_key, settings, "judge")
+        elif settings.judge_model is None:
             raise InputError(f"Which model --judge {SERVER} means is open; name one with --judge-model.")
-        self._endpoint = endpoint = wanted if settings.judge == SERVER else open_endpoint(settings.judge, wanted, "judge")
-        self._usage = Usage(price_in=settings.price_in, price_out=settings.price_out)
-        model = Path(endpoint.model).name if endpoint.model.startswith("/") else endpoint.model
+        served = self._endpoint.model if self._endpoint else settings.judge_model or ""
+        model = Path(served).name if served.startswith("/") else served
         self.name = _safe(model)
         self.deciding: Mapping[str, Any] = {
             "model": model,
@@ -191,7 +183,7 @@ class ServerBackend:
     def verdicts(self, rubric: Rubric, subjects: Sequence[Subject]) -> Iterator[tuple[int, Verdict]]:
         from engine.judges.remote import verdicts
 
-        if self._settings.judge == SERVER:
+        if self._endpoint is None:
             raise InputError(f"--judge {SERVER} only names a judge, to show its scores; give its address, http(s)://HOST/v1.")
         return verdicts(
             self._workspace,

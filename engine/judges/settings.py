@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from engine.remote.settings import ServerSettings
 from engine.settings import StepSettings, option
 
 SERVER = "server"
 """Of `judge`: a server that is only named, by those who show what it has judged."""
 
 
-class BackendSettings(StepSettings):
-    """Who judges: a model in this process, a server, or rules."""
+class WhoJudgesSettings(StepSettings):
+    """A model in this process, a server, or rules."""
 
     judge: str = option(
         "demo",
@@ -37,16 +38,11 @@ class BackendSettings(StepSettings):
     )
     judge_temperature: float = option(0.0, "of a server's replies; 0 takes the likeliest", affects_result=False, ge=0)
     judge_seed: int | None = option(None, "of a server's replies, where it takes one", affects_result=False)
-    structured: Literal["auto", "on", "off"] = option(
-        "auto", "hold a server's replies to the rubric's form; auto: where the server can", affects_result=False
-    )
-    concurrency: int = option(64, "requests in flight at a server", affects_result=False, ge=1)
-    requests_per_minute: float | None = option(None, "a server's limit (none: no limit)", affects_result=False, gt=0)
-    tokens_per_minute: float | None = option(None, "a server's limit (none: no limit)", affects_result=False, gt=0)
-    judge_timeout: float = option(60.0, "seconds for one try of a request", affects_result=False, gt=0)
-    judge_deadline: float = option(600.0, "seconds for a request with all its tries", affects_result=False, gt=0)
-    price_in: float = option(0.0, "price of a million tokens sent, for the summary", affects_result=False, ge=0)
-    price_out: float = option(0.0, "price of a million tokens received, for the summary", affects_result=False, ge=0)
+
+
+class BackendSettings(ServerSettings, WhoJudgesSettings):
+    """Who judges, and how it is asked."""
+
     judge_quantize: Literal["8bit", "4bit"] | None = option(
         None, "load a local judge's weights quantised", affects_result=False
     )

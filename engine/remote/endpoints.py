@@ -10,6 +10,7 @@ from dataclasses import replace
 from urllib.parse import urlsplit
 
 from engine.errors import EngineError, InputError
+from engine.remote.settings import ServerSettings
 from engine.remote.types import Endpoint
 
 OPENAI = "https://api.openai.com/v1"
@@ -20,18 +21,29 @@ def is_server(name: str) -> bool:
     return name == "openai" or name.startswith(("http://", "https://"))
 
 
-def open_endpoint(name: str, wanted: Endpoint, option: str) -> Endpoint:
-    """`wanted` with the address that `name` ("openai", or http(s)://HOST/v1) stands for, and with a model.
+def open_endpoint(name: str, model: str | None, key_env: str, settings: ServerSettings, option: str) -> Endpoint:
+    """The server that `name` ("openai", or http(s)://HOST/v1) stands for, and its model.
 
-    option: the words of the command line that messages speak of: `--<option>`, `--<option>-model`, `--<option>-key`.
+    model: None is the only one that the server has. option: the words of the command line that messages speak of:
+    `--<option>`, `--<option>-model`, `--<option>-key`.
     """
-    if name == "openai" and not wanted.model:
+    if name == "openai" and not model:
         raise InputError(f"--{option} openai has many models; name one with --{option}-model.")
     address = OPENAI if name == "openai" else name.rstrip("/")
     check_address(address, f"--{option}")
-    if not wanted.key_env.isidentifier():  # not repeated: it may be the key itself
+    if not key_env.isidentifier():  # not repeated: it may be the key itself
         raise InputError(f"--{option}-key takes the name of a variable, never a key; `export NAME=…` and give NAME.")
-    endpoint = replace(wanted, base_url=address)
+    endpoint = Endpoint(
+        base_url=address,
+        model=model or "",
+        key_env=key_env,
+        concurrency=settings.concurrency,
+        requests_per_minute=settings.requests_per_minute,
+        tokens_per_minute=settings.tokens_per_minute,
+        timeout=settings.timeout,
+        deadline=settings.deadline,
+        structured=settings.structured,
+    )
     if endpoint.model:
         return endpoint
     from engine.remote.client import only_model  # loads the client library
