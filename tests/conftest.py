@@ -8,10 +8,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from gpu_graph import Graph
 from gpu_graph.client import Client, server_status
@@ -19,16 +19,6 @@ from gpu_graph.submit import describe, submit
 
 TILLER = Path(sys.executable).with_name("tiller")
 _ENDED = {"succeeded", "failed", "cancelled"}
-
-
-def until(condition, what: str, seconds: float = 60.0):
-    """The first true value of `condition()`; fails when none comes in time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds:g} s: {what}")
 
 
 class Bench:

@@ -7,12 +7,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 from chat_server import ChatServer
+from waiting import until
 from writing_assistant import contrast, phrase, query, writing
 
 from engine.data_making.cli import main
@@ -287,9 +287,7 @@ def test_a_killed_command_goes_on_without_asking_again(workspace, capsys, monkey
     with ChatServer(writing(contrast), delay=0.05) as server:
         command = [sys.executable, "-c", code, "make", *arguments, "--assistant", server.url]
         process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 30
-        while server.counts.answered < 8 and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.01)
+        until(lambda: server.counts.answered >= 8 or process.poll() is not None, "eight replies are out")
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         assert 8 <= server.counts.answered < 40

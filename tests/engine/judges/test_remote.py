@@ -9,10 +9,10 @@ import signal
 import subprocess
 import sys
 import textwrap
-import time
 
 import pytest
 from chat_server import ChatServer
+from waiting import until
 
 from engine.errors import EngineError
 from engine.judges.remote import verdicts
@@ -53,13 +53,13 @@ def judged(
 
 
 def test_every_subject_gets_its_verdict_though_a_fifth_of_the_tries_fail(workspace):
-    subjects = [subject(number % 11, case=number) for number in range(150)]
+    subjects = [subject(number % 11, case=number) for number in range(400)]
     usage = Usage()
     with ChatServer(answer=name_the_number, delay=0.05, faults=0.2, seed=4, bodies=[]) as server:
         found = judged(workspace, server, subjects, usage=usage, timeout=1.0)
-    assert [verdict.value for verdict in found] == [float(number % 11) for number in range(150)]
+    assert [verdict.value for verdict in found] == [float(number % 11) for number in range(400)]
     assert {verdict.label for verdict in found} == {"scored"}
-    assert usage.tries >= server.counts.requests > 150
+    assert usage.tries >= server.counts.requests > 400
 
 
 def test_what_was_replied_once_is_read_again_and_the_server_is_not_needed(workspace):
@@ -193,7 +193,7 @@ def test_after_two_kills_every_subject_is_judged_and_only_what_was_in_flight_is_
     with ChatServer(answer=name_the_number, delay=0.05) as server:
         for wanted in (60, 160):
             child = subprocess.Popen([*command, server.url, SCALE.model_dump_json()], stdout=subprocess.DEVNULL)
-            _until(lambda wanted=wanted: len(_kept(workspace)) >= wanted, f"{wanted} replies are kept")
+            until(lambda wanted=wanted: len(_kept(workspace)) >= wanted, f"{wanted} replies are kept")
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
             assert len(_kept(workspace)) < 300
@@ -210,10 +210,3 @@ def _kept(workspace: Workspace) -> list[str]:
     """The prompts' hashes of all whole records."""
     lines = [line for path in replies_folder(workspace, "judge").glob("*.jsonl") for line in path.read_text().split("\n")[:-1]]
     return [json.loads(line)["prompt_sha256"] for line in lines]
-
-
-def _until(condition, what: str, seconds: float = 60.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.01)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import pytest
 from chat_server import ChatServer
+from waiting import until
 
 from engine.data import Message
 from engine.errors import EngineError, InputError
@@ -22,13 +23,6 @@ from engine.remote.types import Endpoint, Request, Usage
 
 SCHEMA = {"type": "object", "properties": {"answer": {"type": "string"}}}
 SECRET = "sk-never-to-be-seen"
-
-
-def until(condition, what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
-        time.sleep(0.01)
 
 
 def endpoint(server: ChatServer, **options) -> Endpoint:

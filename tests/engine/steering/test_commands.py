@@ -6,10 +6,10 @@ import csv
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 from engine.steering.cli import STEPS, main
 
@@ -226,8 +226,7 @@ def test_kill_9_and_resume_end_as_an_undisturbed_run(workspace, tmp_path_factory
     options = ["apply", "--questions", "open", "--multipliers", "0", "0.5", "--samples", "6", "--batch-size", "16"]
     code = "import sys; from engine.steering.cli import main; sys.exit(main(sys.argv[1:]))"
     process = subprocess.Popen([sys.executable, "-c", code, *options], stderr=subprocess.DEVNULL)
-    while process.poll() is None and len(texts(workspace)) < 40:
-        time.sleep(0.01)
+    until(lambda: len(texts(workspace)) >= 40 or process.poll() is not None, "forty answers are written")
     process.kill()
     process.wait()
     killed = len(texts(workspace))
