@@ -1,6 +1,6 @@
 """Forward passes over rows whose absolute positions are known, with steering aimed by them.
 
-Owns the meeting of positions and displacement: which tokens of this pass are steered in which row, and the record of it. It
+Owns the meeting of positions and edits: which tokens of this pass are steered in which row, and the record of it. It
 knows neither sampling nor scoring; `engine.generation` and `engine.likelihood` are loops around it.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import Cache, DynamicCache
 
-from engine.displacement import Arm, Displacement
+from engine.edits import Arm, Edits
 from engine.errors import EngineError, InputError
 from engine.models import LoadedModel
 from engine.positions import PositionRule, first_position, leaves_prompt_prefix, steered
@@ -45,12 +45,12 @@ class Runner:
 
     def __init__(self, model: LoadedModel, steering: Steering | None) -> None:
         self.model, self.steering = model, steering
-        self._displacement = Displacement(model, steering.arms) if steering else None
+        self._edits = Edits(model, steering.arms) if steering else None
         self._selected: Rows | None = None
 
     @contextmanager
     def attached(self) -> Iterator[None]:
-        with self._displacement.attached() if self._displacement else nullcontext():
+        with self._edits.attached() if self._edits else nullcontext():
             yield
 
     def rows(self, lengths: Sequence[int], arms: Sequence[int], markers: Sequence[int | None]) -> Rows:
@@ -73,12 +73,12 @@ class Runner:
         was steered, [batch, seq] bool.
         """
         touched = torch.zeros_like(valid)
-        if self._displacement and self.steering:
+        if self._edits and self.steering:
             if self._selected is not rows:
-                self._displacement.select(rows.arms)
+                self._edits.select(rows.arms)
                 self._selected = rows
             touched = steered(self.steering.rule, positions, valid, rows.lengths, rows.firsts)
-            self._displacement.aim(touched)
+            self._edits.aim(touched)
         device = self.model.device
         inputs = {
             "input_ids": ids.to(device),

@@ -65,4 +65,5 @@ def _record(item: ABItem, leads: Sequence[Likelihood]) -> dict[str, Any]:
         "p_b": p_b,
         "p_matching": matching / (p_a + p_b),
         "lead_in_weights": weights,
+        "category": item.category,
     }

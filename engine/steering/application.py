@@ -37,10 +37,12 @@ class Answer:
 
 def arm_of(cell: Cell, vectors: Mapping[str, Tensor]) -> Arm:
     """What a cell adds: its multiple of the behaviour's vector, or of a random one of the same norm."""
-    vector = vectors[cell.site.name]
-    if cell.control_seed is not None:
-        vector = random_like(vector, _control_stream(cell.control_seed, cell.site))
-    return {cell.site: cell.multiplier * vector}
+    return {site: cell.multiplier * _vector(cell, site, vectors) for site in cell.sites}
+
+
+def _vector(cell: Cell, site: Site, vectors: Mapping[str, Tensor]) -> Tensor:
+    vector = vectors[site.name]
+    return vector if cell.control_seed is None else random_like(vector, _control_stream(cell.control_seed, site))
 
 
 Pending = Sequence[tuple[int, Prompt, int]]

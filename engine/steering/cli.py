@@ -8,7 +8,7 @@ from engine.command_line import Steps, run_step
 from engine.steering import settings as steps
 
 STEPS: Steps = {
-    "vectors": (steps.VectorSettings, "make a behaviour's steering vectors and choose a layer"),
+    "vectors": (steps.MakeVectorsSettings, "make behaviours' steering vectors and choose a layer"),
     "apply": (steps.ApplySettings, "measure and write answers of the steered model over a sweep"),
     "score": (steps.ScoreSettings, "judge the answers of a sweep"),
     "plot": (steps.PlotSettings, "show a sweep as table and curve, and save it as PNG and CSV"),

@@ -5,15 +5,17 @@ Owns reading and checking files. Everything is validated here, so later code tru
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from engine.data import ABItem, ContrastPair, Message, Prompt, data_hash
+from engine.data import ABItem, Contrast, Example, Message, Prompt, data_hash
 from engine.errors import InputError
 from engine.progress import notice
+from engine.steering.settings import Asked, ContrastKind
 
 CAA_FILES = ("generate/<behavior>/generate_dataset.json", "test/<behavior>/test_dataset_ab.json")
 
@@ -25,9 +27,9 @@ class Questions:
     items: tuple[ABItem, ...] = ()
     prompts: tuple[Prompt, ...] = ()
 
-    def first(self, limit: int | None, questions: Literal["both", "ab", "open"] = "both") -> Questions:
-        items = self.items[:limit] if questions != "open" else ()
-        prompts = self.prompts[:limit] if questions != "ab" else ()
+    def first(self, limit: int | None, questions: Collection[Asked] = ("ab", "open")) -> Questions:
+        items = self.items[:limit] if "ab" in questions else ()
+        prompts = self.prompts[:limit] if "open" in questions else ()
         return Questions(items, prompts)
 
     def hash(self) -> str:
@@ -36,42 +38,45 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class SteeringData:
-    """One behaviour's data: pairs for the vectors, validation to choose a layer on, test to report."""
+    """One behaviour's data: a contrast for the vectors, validation to choose a layer on, test to report."""
 
-    pairs: tuple[ContrastPair, ...]
+    contrast: Contrast
     validation: Questions
     test: Questions
 
     def vectors_hash(self) -> str:
-        return data_hash((*self.pairs, *self.validation.items, *self.validation.prompts))
+        validation = data_hash((*self.validation.items, *self.validation.prompts))
+        return hashlib.sha256(f"{self.contrast.hash()} {validation}".encode()).hexdigest()[:16]
 
 
-def load_data(dataset: str, behavior: str, reading: Literal["prompt", "letter"], hold_out: int) -> SteeringData:
+def load_data(dataset: str, behavior: str, contrast: ContrastKind | None, hold_out: int) -> SteeringData:
     """The data of one behaviour; the error names what is unknown or malformed, where, and what there is."""
     if dataset == "demo":
-        return _demo_data(behavior, reading)
+        return _demo_data(behavior, contrast or "prompts")
     root = Path(dataset).expanduser()
     if not root.is_dir():
         raise InputError(f"Data set {dataset} is neither 'demo' nor a folder; give a folder with {' and '.join(CAA_FILES)}.")
     return _caa_data(root, behavior, hold_out)
 
 
-def _demo_data(behavior: str, reading: Literal["prompt", "letter"]) -> SteeringData:
+def _demo_data(behavior: str, contrast: ContrastKind) -> SteeringData:
     from engine.demo import data
 
     if behavior not in data.BEHAVIORS:
         raise InputError(f"The demo data have no behaviour '{behavior}'; choose one of {', '.join(data.BEHAVIORS)}.")
-    if reading == "letter" and behavior not in data.AB_BEHAVIORS:
+    if contrast not in ("prompts", "ab"):
+        raise InputError(f"The demo data have no contrast '{contrast}'; give --contrast prompts or ab.")
+    if contrast == "ab" and behavior not in data.AB_BEHAVIORS:
         raise InputError(
-            f"The demo data have no pairs of '{behavior}' that are read at an answer letter; give --reading prompt."
+            f"The demo data have no pairs of '{behavior}' that are read at an answer letter; give --contrast prompts."
         )
-    pairs = tuple(data.contrast_pairs(behavior, reading))
+    pairs = data.contrast_pairs(behavior, "letter" if contrast == "ab" else "prompt")
 
     def questions(split: Literal["validation", "test"]) -> Questions:
         items = data.ab_items(behavior, split) if behavior in data.AB_BEHAVIORS else []
         return Questions(tuple(items), tuple(data.open_prompts(behavior, split)))
 
-    return SteeringData(pairs, questions("validation"), questions("test"))
+    return SteeringData(Contrast.of_pairs(pairs), questions("validation"), questions("test"))
 
 
 def _caa_data(root: Path, behavior: str, hold_out: int) -> SteeringData:
@@ -83,7 +88,7 @@ def _caa_data(root: Path, behavior: str, hold_out: int) -> SteeringData:
     training, validation = items[: len(items) - kept], items[len(items) - kept :]
     tests = root / "test" / behavior
     return SteeringData(
-        tuple(map(_letter_pair, training)),
+        _letters(training),
         Questions(items=tuple(validation)),
         Questions(tuple(_ab_items(tests / "test_dataset_ab.json")), _prompts(tests / "test_dataset_open_ended.json")),
     )
@@ -107,11 +112,14 @@ def _ab_items(path: Path) -> list[ABItem]:
     return items
 
 
-def _letter_pair(item: ABItem) -> ContrastPair:
-    """The question with either letter, read at the letter (CAA §1.5)."""
-    other = "B" if item.matching == "A" else "A"
-    positive, negative = ((*item.chat, Message("assistant", f"({letter}")) for letter in (item.matching, other))
-    return ContrastPair(item.id, positive, negative)
+def _letters(items: Sequence[ABItem]) -> Contrast:
+    """Every question with either letter, read at the letter (CAA §1.5)."""
+    sides: dict[str, list[Example]] = {"positive": [], "negative": []}
+    for item in items:
+        other = "B" if item.matching == "A" else "A"
+        for side, letter in (("positive", item.matching), ("negative", other)):
+            sides[side].append(Example(item.id, (*item.chat, Message("assistant", f"({letter}")), item))
+    return Contrast({side: tuple(examples) for side, examples in sides.items()}, "positive")
 
 
 def _prompts(path: Path) -> tuple[Prompt, ...]:

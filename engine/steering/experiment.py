@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError, InputError
-from engine.families import Site
+from engine.families import Site, SiteKind
 from engine.identity import ModelSource, resolve_model
 from engine.steering.datasets import SteeringData, load_data
 from engine.steering.settings import ApplySettings, VectorSettings
@@ -56,19 +56,25 @@ class Cell:
         return self.settings.multipliers[0]
 
     @property
-    def site(self) -> Site:
-        return Site(self.settings.layer[0], self.settings.site)
+    def layers(self) -> tuple[int, ...]:
+        return self.settings.layer
+
+    @property
+    def sites(self) -> tuple[Site, ...]:
+        """Where the cell steers: one site, or several at once."""
+        kinds: tuple[SiteKind, ...] = ("attn", "mlp") if self.settings.site == "sublayers" else (self.settings.site,)
+        return tuple(Site(layer, kind) for layer in self.layers for kind in kinds)
 
     @property
     def control_seed(self) -> int | None:
-        """The seed of the random vector that is added, None for the behaviour's own."""
-        return self.settings.control_seed[0] if self.settings.control == "random" else None
+        """The seed of the control vector that is added, None for the behaviour's own."""
+        return self.settings.control_seed[0] if self.settings.control != "none" else None
 
 
 def open_experiment(settings: VectorSettings) -> Experiment:
     """Find everything the settings name, before anything is computed or written."""
     workspace = find_workspace()
-    data = load_data(settings.dataset, settings.behavior, settings.reading, settings.hold_out)
+    data = load_data(settings.dataset, settings.behavior, settings.contrast, settings.hold_out)
     source = resolve_model(settings.model, settings.revision)
     key = settings.vector_settings().key(model=source.identity, data=data.vectors_hash())
     return Experiment(workspace, source, data, settings, key)
@@ -76,7 +82,8 @@ def open_experiment(settings: VectorSettings) -> Experiment:
 
 def cells_of(experiment: Experiment, settings: ApplySettings, header: dict[str, Any]) -> list[Cell]:
     """The sweep's cells, with the chosen layer filled in where none is given."""
-    layers = settings.layer or (_chosen_layer(experiment, settings, header),)
+    every = tuple(range(header["layers"])) if settings.together else ()
+    layers = settings.layer or every or (_chosen_layer(experiment, settings, header),)
     for layer in layers:
         if not 0 <= layer < header["layers"]:
             last = header["layers"] - 1
@@ -93,17 +100,18 @@ def cells_of(experiment: Experiment, settings: ApplySettings, header: dict[str, 
 
 
 def all_cells(experiment: Experiment, settings: ApplySettings, header: dict[str, Any]) -> tuple[list[Cell], list[Cell]]:
-    """What is judged and drawn: the cells of the vector itself and, with a control, those of the random vectors."""
+    """What is judged and drawn: the cells of the vector itself and, with a control, those of the control vectors."""
     own = cells_of(experiment, settings.model_copy(update={"control": "none"}), header)
-    return own, cells_of(experiment, settings, header) if settings.control == "random" else []
+    return own, cells_of(experiment, settings, header) if settings.control != "none" else []
 
 
 def describe(cells: Sequence[Cell]) -> str:
     """The sweep in a few words, for summary lines."""
     multipliers = len({cell.multiplier for cell in cells})
-    layers = sorted({cell.site.layer for cell in cells})
+    layers = sorted({layer for cell in cells for layer in cell.layers})
     seeds = {cell.control_seed for cell in cells} - {None}
-    what = f"{len(seeds)} random vector{'s' if len(seeds) > 1 else ''}" if seeds else "the vector"
+    control = cells[0].settings.control
+    what = f"{len(seeds)} {control} vector{'s' if len(seeds) > 1 else ''}" if seeds else "the vector"
     where = f"layer{'s' if len(layers) > 1 else ''} {', '.join(map(str, layers))}"
     return f"{what} at {where} × {multipliers} multiplier{'s' if multipliers > 1 else ''}"
 

@@ -39,8 +39,8 @@ def sweep_panels(settings: PlotSettings) -> Sweep:
     own, random = all_cells(experiment, settings.apply_settings(), experiment.vectors_header())
     judge = _judge(experiment, settings)
     panels: list[Panel] = []
-    for layer in sorted({cell.site.layer for cell in own}):
-        at_layer = [[cell for cell in cells if cell.site.layer == layer] for cells in (own, random)]
+    for layers in sorted({cell.layers for cell in own}):
+        at_layer = [[cell for cell in cells if cell.layers == layers] for cells in (own, random)]
         panels += _letters(experiment, settings, *at_layer)
         panels += _judged(experiment, settings, judge, *at_layer) if judge else []
     if not panels:
@@ -61,7 +61,7 @@ def _judge(experiment: Experiment, settings: PlotSettings) -> Judge | None:
 
 def _letters(experiment: Experiment, settings: PlotSettings, own: Sequence[Cell], random: Sequence[Cell]) -> list[Panel]:
     items = experiment.data.test.items[: settings.limit]
-    title = f"{settings.behavior}: A/B letters, layer {own[0].site.layer}"
+    title = f"{settings.behavior}: A/B letters, {_where(own[0])}"
     drawn: Drawn = []
     if items:
         drawn = [(letter_curve(experiment.workspace, own, items, "vector"), None)]
@@ -84,7 +84,7 @@ def _judged(
         if random:
             control = _control_name(group, random)
             drawn.append((judged_curve(workspace, random, members, settings.samples, scores, rubric, control), name))
-    title = f"{settings.behavior}: open answers, layer {own[0].site.layer}"
+    title = f"{settings.behavior}: open answers, {_where(own[0])}"
     remarks = (
         *_unanswered(drawn),
         f"judge {judge.name}: {standing(read_catalog(workspace, 'checks').get(judge.scorer), rubric)}",
@@ -141,6 +141,10 @@ def _count(curve: Curve, units: str) -> str:
 def _group(prompt_id: str) -> str:
     """The demo's refusal prompts are of two kinds that move in opposite directions; others form one group."""
     return next((kind for kind in ("harmful", "harmless") if prompt_id.startswith(f"{kind}-")), "")
+
+
+def _where(cell: Cell) -> str:
+    return f"layer{'s' if len(cell.layers) > 1 else ''} {', '.join(map(str, cell.layers))}"
 
 
 def _control_name(group: str, cells: Sequence[Cell]) -> str:

@@ -43,7 +43,7 @@ def run(settings: ApplySettings) -> str:
     if not questions.items and not questions.prompts:
         raise InputError(
             f"The data set {settings.dataset} has nothing to ask about '{settings.behavior}' with "
-            f"--questions {settings.questions}; choose other questions."
+            f"--questions {' '.join(settings.questions)}; choose other questions."
         )
     items = _pending_items(experiment, cells, questions.items)
     prompts = _pending_prompts(experiment, cells, questions.prompts, settings.samples)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from engine.families import Site
 from engine.progress import Progress
 from engine.steering.experiment import Experiment, open_experiment
-from engine.steering.settings import VectorSettings
+from engine.steering.settings import MakeVectorsSettings
 from engine.store import note_artifact, save_tensors
 
 if TYPE_CHECKING:
@@ -17,15 +17,24 @@ if TYPE_CHECKING:
     from engine.steering.vectors import SteeringVector
 
 
-def run(settings: VectorSettings) -> str:
-    experiment = open_experiment(settings)
+def run(settings: MakeVectorsSettings) -> str:
+    """Every behaviour in turn, with one load of the model where anything is to be computed."""
+    experiments = [open_experiment(each) for each in settings.each()]
+    models: list[LoadedModel] = []
+    return "\n".join(_vectors(experiment, models) for experiment in experiments)
+
+
+def _vectors(experiment: Experiment, models: list[LoadedModel]) -> str:
+    settings = experiment.settings
     path, name = experiment.vectors_path, experiment.workspace.relative(experiment.vectors_path)
     if path.is_file():
         note_artifact(experiment.workspace, path, "vectors", experiment.vectors_key)
         return f"vectors {settings.behavior}: already there, {name}"
     from engine.models import load_source  # torch, a second or more: only when there is something to compute
 
-    model = load_source(experiment.source, settings.quantize, settings.device_map, settings.dtype)
+    if not models:
+        models.append(load_source(experiment.source, settings.quantize, settings.device_map, settings.dtype))
+    model = models[0]
     found = _read(model, experiment)
     choice = _choose_layer(model, found, experiment)
     header = {
@@ -34,7 +43,7 @@ def run(settings: VectorSettings) -> str:
         "settings": settings.vector_settings().record(),
         "model": experiment.source.identity,
         "data": experiment.data.vectors_hash(),
-        "pairs": len(experiment.data.pairs),
+        "examples": len(experiment.data.contrast.examples()),
         "layers": model.layers,
         "activation_norms": {site.name: vector.activation_norm for site, vector in found.items()},
         "choice": asdict(choice) if choice else None,
@@ -42,19 +51,21 @@ def run(settings: VectorSettings) -> str:
     save_tensors(path, {site.name: vector.vector for site, vector in found.items()}, header)
     note_artifact(experiment.workspace, path, "vectors", experiment.vectors_key)
     chosen = f"layer {choice.layer} chosen, rise {choice.rises[choice.layer]:.2f}" if choice else "no layer chosen"
-    pairs = f"{len(experiment.data.pairs)} pairs"
-    return f"vectors {settings.behavior}: {model.layers} layers × 3 sites from {pairs} ({chosen}) → {name}"
+    examples = f"{len(experiment.data.contrast.examples())} examples"
+    return f"vectors {settings.behavior}: {model.layers} layers × 3 sites from {examples} ({chosen}) → {name}"
 
 
 def _read(model: LoadedModel, experiment: Experiment) -> dict[Site, SteeringVector]:
     from engine.chats import encode_chat
     from engine.steering.vectors import mean_differences
 
-    pairs, settings = experiment.data.pairs, experiment.settings
-    positive = [encode_chat(model.tokenizer, pair.positive).ids for pair in pairs]
-    negative = [encode_chat(model.tokenizer, pair.negative).ids for pair in pairs]
+    contrast, settings = experiment.data.contrast, experiment.settings
+    positive, negative = (
+        [encode_chat(model.tokenizer, example.chat).ids for example in contrast.classes[name]]
+        for name in ("positive", "negative")
+    )
     sites = model.sites("stream", "attn", "mlp")
-    with Progress(f"vectors {settings.behavior}: chats", 2 * len(pairs)) as progress:
+    with Progress(f"vectors {settings.behavior}: chats", len(contrast.examples())) as progress:
         return mean_differences(model, positive, negative, sites, settings.batch_size, progress.advance)
 
 

@@ -120,7 +120,7 @@ BAD = {  # options, exit status, words of the one sentence
     "unknown behaviour": (["vectors", "--behavior", "dance"], 2, ["'dance'", "agree"]),
     "missing model": (["vectors", "--model", "/no/model"], 2, ["/no/model", "'demo'"]),
     "missing data set": (["vectors", "--dataset", "/no/data"], 2, ["/no/data", "generate"]),
-    "letter pairs that do not exist": (["vectors", "--behavior", "refuse", "--reading", "letter"], 2, ["--reading prompt"]),
+    "letter pairs that do not exist": (["vectors", "--behavior", "refuse", "--contrast", "ab"], 2, ["--contrast prompts"]),
     "no vectors yet": (["apply"], 1, ["no vectors", "tiller steer vectors"]),
     "value out of range": (["apply", "--top-p", "2"], 2, ["--top-p", "less than or equal to 1"]),
     "not a number": (["apply", "--samples", "x"], 2, ["--samples"]),

@@ -32,9 +32,9 @@ def folder(tmp_path):
 
 
 def test_pairs_items_and_prompts_are_read(folder, capsys):
-    data = load_data(str(folder), "shy", "prompt", hold_out=2)
-    assert len(data.pairs) == 4
-    positive, negative = data.pairs[1].positive, data.pairs[1].negative
+    data = load_data(str(folder), "shy", None, hold_out=2)
+    assert len(data.contrast.classes["positive"]) == 4
+    positive, negative = (data.contrast.classes[side][1].chat for side in ("positive", "negative"))
     assert positive[:-1] == negative[:-1] == (Message("user", record(1)["question"]),)
     assert (positive[-1].content, negative[-1].content) == ("(B", "(A")
     assert [item.matching for item in data.validation.items] == ["A", "B"]
@@ -45,18 +45,18 @@ def test_pairs_items_and_prompts_are_read(folder, capsys):
 
 def test_held_out_pairs_are_never_in_the_vectors(folder):
     for hold_out in (0, 3, 50):
-        data = load_data(str(folder), "shy", "prompt", hold_out)
-        training, validation = {pair.id for pair in data.pairs}, {item.id for item in data.validation.items}
+        data = load_data(str(folder), "shy", None, hold_out)
+        training, validation = {example.id for example in data.contrast.examples()}, {item.id for item in data.validation.items}
         assert training
         assert not training & validation
         assert len(training | validation) == 6
 
 
 def test_an_edited_file_is_another_hash(folder):
-    before = load_data(str(folder), "shy", "prompt", 2)
+    before = load_data(str(folder), "shy", None, 2)
     path = folder / "generate/shy/generate_dataset.json"
     path.write_text(path.read_text().replace("q1", "Q1"))
-    assert load_data(str(folder), "shy", "prompt", 2).vectors_hash() != before.vectors_hash()
+    assert load_data(str(folder), "shy", None, 2).vectors_hash() != before.vectors_hash()
 
 
 BROKEN = {
@@ -74,19 +74,19 @@ def test_a_broken_file_is_named_with_the_record_and_field(folder, case):
     text, words = BROKEN[case]
     (folder / "generate/shy/generate_dataset.json").write_text(text)
     with pytest.raises(EngineError, match=r"generate_dataset\.json") as caught:
-        load_data(str(folder), "shy", "prompt", 2)
+        load_data(str(folder), "shy", None, 2)
     assert words in str(caught.value)
 
 
 def test_unknown_behaviours_name_what_there_is(folder):
     with pytest.raises(EngineError, match="no behaviour 'bold'; it has shy"):
-        load_data(str(folder), "bold", "prompt", 2)
+        load_data(str(folder), "bold", None, 2)
     with pytest.raises(EngineError, match=r"'bold'.*agree"):
-        load_data("demo", "bold", "prompt", 2)
+        load_data("demo", "bold", None, 2)
 
 
 def test_demo_validation_and_test_share_no_question():
-    data = load_data("demo", "agree", "prompt", 0)
+    data = load_data("demo", "agree", None, 0)
     asked = [
         {item.chat for item in part.items} | {prompt.chat for prompt in part.prompts} for part in (data.validation, data.test)
     ]

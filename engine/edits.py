@@ -20,7 +20,7 @@ Arm = Mapping[Site, Tensor]
 """What is added in one arm: site → m·v, [hidden] float32. An empty arm is unsteered."""
 
 
-class Displacement:
+class Edits:
     """The arms' vectors, each on its site's own device and in the model's dtype, put there once."""
 
     def __init__(self, model: LoadedModel, arms: Sequence[Arm]) -> None:
