@@ -126,7 +126,7 @@ def test_a_later_step_names_the_vectors_and_cells_of_the_earlier_ones():
 
 
 def test_more_samples_and_fewer_items_stay_in_their_cells():
-    assert keys(ApplySettings(samples=9, limit=3, questions="ab")) == keys(ApplySettings())
+    assert keys(ApplySettings(samples=9, limit=3, questions=("ab",))) == keys(ApplySettings())
 
 
 def test_control_seeds_count_only_for_random_controls():
