@@ -33,6 +33,10 @@ class Experiment:
     def vectors_path(self) -> Path:
         return self.workspace.vectors / f"{self.vectors_key}.safetensors"
 
+    def activations_path(self, site: Site) -> Path:
+        """Where `tiller steer vectors --save-activations` keeps the states of one site."""
+        return self.workspace.artifacts / "activations" / self.vectors_key / f"{site.name}.safetensors"
+
     def vectors_header(self) -> dict[str, Any]:
         """What the vectors step recorded with the vectors."""
         if not self.vectors_path.is_file():
