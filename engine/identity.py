@@ -1,12 +1,13 @@
 """Which model a name means, and the hash that stands for it in keys, without loading it.
 
-Owns names (`demo`, `demo-base`, a folder, a hub id) and identities. No torch here, so a step that finds its work done ends
-before anything heavy is imported.
+Owns names (`demo`, `demo-base`, a model folder, an adapter folder, a hub id) and identities. No torch here, so a step that finds
+its work done ends before anything heavy is imported.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,20 +17,25 @@ from engine.errors import EngineError, InputError
 DEMO_VARIANTS: dict[str, Literal["base", "tuned"]] = {"demo": "tuned", "demo-base": "base"}
 
 _DECISIVE = (".safetensors", ".bin", ".json", ".jinja", ".model", ".txt")  # weights, config, tokenizer, chat template
+PROVENANCE = "tiller.json"
+"""What a model folder of ours was made from: told beside the weights, no part of what identifies them."""
+_ADAPTER = "adapter_config.json"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelSource:
-    """Where a model is loaded from, and what identifies it: a commit of a hub repository, or a hash of a folder's files."""
+    """Where a model is loaded from, and what identifies it: a commit of a hub repository, or a hash of a folder's files.
+    An adapter's is put behind that of the model it belongs to, its `base`."""
 
     name: str
     location: str
     revision: str | None
     identity: str
+    base: ModelSource | None = None
 
     @property
     def is_demo(self) -> bool:
-        return self.name in DEMO_VARIANTS
+        return self.name in DEMO_VARIANTS if self.base is None else self.base.is_demo
 
 
 def resolve_model(name: str, revision: str | None = None) -> ModelSource:
@@ -46,6 +52,8 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
         return ModelSource(name, str(folder), None, _folder_identity(folder))
     folder = Path(name).expanduser()
     if folder.is_dir():
+        if (folder / _ADAPTER).is_file():
+            return _adapter(name, folder)
         if not (folder / "config.json").is_file():
             raise InputError(f"Model folder {name} has no config.json; give the folder that `save_pretrained` wrote.")
         return ModelSource(name, str(folder), None, _folder_identity(folder))
@@ -53,11 +61,27 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
     return ModelSource(name, name, commit, f"{name}@{commit}")
 
 
+def _adapter(name: str, folder: Path) -> ModelSource:
+    """An adapter folder as peft writes it, with the model that its config names."""
+    try:
+        config = json.loads((folder / _ADAPTER).read_text(encoding="utf-8"))
+        base_name, revision = config["base_model_name_or_path"], config.get("revision")
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{folder / _ADAPTER} names no base model; give an adapter folder as peft writes it.") from error
+    if not isinstance(base_name, str) or Path(base_name).expanduser().resolve() == folder.resolve():
+        raise InputError(f"{folder / _ADAPTER} names no base model (base_model_name_or_path); write its name there.")
+    try:
+        base = resolve_model(base_name, revision)
+    except EngineError as error:
+        raise type(error)(f"The adapter {name} cannot be used without its base model: {error}") from error
+    return ModelSource(name, str(folder), None, f"{base.identity}+{_folder_identity(folder)}", base)
+
+
 def _folder_identity(folder: Path) -> str:
     """sha256 over names and contents. Reading the weights costs little: they are then in the page cache for the loading."""
     digest = hashlib.sha256()
     for path in sorted(folder.iterdir()):
-        if path.suffix in _DECISIVE and path.is_file():
+        if path.suffix in _DECISIVE and path.name != PROVENANCE and path.is_file():
             with path.open("rb") as file:
                 digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
     return f"sha256:{digest.hexdigest()[:32]}"

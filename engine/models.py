@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -87,7 +88,7 @@ def load(
     dtype: DType | None = None,
     revision: str | None = None,
 ) -> LoadedModel:
-    """Load `demo`, `demo-base`, a folder or a hub id.
+    """Load `demo`, `demo-base`, a folder (of a model, or of an adapter together with its base model) or a hub id.
 
     Without `device_map` the whole model goes to the GPU if there is one; "auto" spreads it. Without `dtype` a model keeps its
     checkpoint's, so that results do not depend on the machine; the demo models compute in float32.
@@ -102,6 +103,8 @@ def load_source(
     dtype: DType | None = None,
 ) -> LoadedModel:
     """`load`, for a name that is already resolved."""
+    if source.base is not None:
+        return _with_adapter(load_source(source.base, quantize, device_map, dtype), source)
     from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
     from transformers.utils import logging as transformers_logging
@@ -151,6 +154,38 @@ def module_device(module: nn.Module) -> torch.device:
     if execution is not None:
         return torch.device(execution)
     return next(module.parameters()).device
+
+
+def require_gradients(model: LoadedModel) -> None:
+    """Refuse a model whose gradients would be silently wrong: on a CPU the first pass without gradients repacks 4-bit weights for
+    a fast kernel that has no backward (specs/engine.md §1)."""
+    from bitsandbytes.nn.modules import Linear4bit
+
+    if any(isinstance(module, Linear4bit) and module_device(module).type == "cpu" for module in model.model.modules()):
+        raise InputError(
+            f"Gradients through the 4-bit weights of {model.name} are wrong on a CPU; use a GPU, 8-bit or unquantised weights."
+        )
+
+
+def _with_adapter(base: LoadedModel, source: ModelSource) -> LoadedModel:
+    """The base model with the adapter's changes: merged into its weights, or beside them where these are quantised."""
+    from peft import PeftModel
+    from safetensors import SafetensorError
+    from transformers import AutoTokenizer
+
+    tokenizer = base.tokenizer
+    try:
+        adapted = PeftModel.from_pretrained(base.model, source.location)
+        if (Path(source.location) / "tokenizer_config.json").is_file():
+            tokenizer = AutoTokenizer.from_pretrained(source.location, trust_remote_code=False)
+        if any(config.is_prompt_learning for config in adapted.peft_config.values()):
+            raise ValueError("it changes the prompt, not weights")
+        quantised = getattr(base.model, "quantization_method", None) is not None
+        network = adapted.get_base_model() if quantised else adapted.merge_and_unload()
+    except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise EngineError(f"The adapter {source.name} could not be put on {base.name}: {reason}.") from error
+    return wrap(network, tokenizer, source.name, base.family, source.identity)
 
 
 def _default_device() -> str:
