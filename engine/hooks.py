@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from engine.families import Site
 from engine.models import LoadedModel
 
-Edit = Callable[[Tensor], Tensor | None]
+Change = Callable[[Tensor], Tensor | None]
 """h: [batch, seq, hidden], or [batch·seq, hidden] for OPT's mlp → its replacement of the same shape, or None to leave it."""
 
 
 @contextmanager
-def edited(model: LoadedModel, edits: Mapping[Site, Edit]) -> Iterator[None]:
+def edited(model: LoadedModel, edits: Mapping[Site, Change]) -> Iterator[None]:
     """Replace the outputs at `edits`' sites for as long as the block lasts."""
     handles = []
     try:
@@ -41,7 +41,7 @@ def reading(model: LoadedModel, sites: Sequence[Site], positions: Tensor) -> Ite
     """
     states: dict[Site, Tensor] = {}
 
-    def keep(site: Site) -> Edit:
+    def keep(site: Site) -> Change:
         def take(h: Tensor) -> None:
             rows = h.view(len(positions), -1, h.shape[-1])
             states[site] = rows[torch.arange(len(rows), device=h.device), positions.to(h.device)]
@@ -52,7 +52,7 @@ def reading(model: LoadedModel, sites: Sequence[Site], positions: Tensor) -> Ite
         yield states
 
 
-def _hook(edit: Edit) -> Callable[[nn.Module, Any, Any], Any]:
+def _hook(edit: Change) -> Callable[[nn.Module, Any, Any], Any]:
     def hook(_module: nn.Module, _inputs: Any, output: Any) -> Any:
         if isinstance(output, tuple):
             changed = edit(output[0])
