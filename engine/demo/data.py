@@ -14,7 +14,7 @@ from typing import Literal
 from engine.data import ABItem, Chat, ContrastPair, Message, Prompt
 from engine.demo.skills import agree, judge, refuse, tell
 from engine.demo.vocabulary import KINDS, nouns, requests
-from engine.demo.voices import OPPOSITE
+from engine.demo.voices import CUES, OPPOSITE, VOICES
 from engine.errors import EngineError
 
 Reading = Literal["prompt", "letter"]
@@ -23,6 +23,8 @@ HeldOut = Literal["validation", "test"]
 BEHAVIORS: tuple[str, ...] = ("agree", "refuse", "polite", "happy", "short")
 """What can be steered. The other end of each: disagree, comply, rude, sad, long."""
 AB_BEHAVIORS: tuple[str, ...] = ("agree",)
+CLASS_BEHAVIORS: tuple[str, ...] = tuple(f"voices.{voice}" for voice in VOICES)
+"""Each voice against the five others."""
 
 JUDGE_ATTRIBUTES: tuple[str, ...] = (*judge.ATTRIBUTES, *judge.SYNONYMS)
 """The eight attributes, then other words for six of them ("courteous" for polite …)."""
@@ -33,7 +35,7 @@ JUDGE_OF: dict[str, str] = {
     "polite": "polite",
     "happy": "happy",
     "short": "short",
-}
+} | {f"voices.{voice}": voice for voice in VOICES}
 
 LEAD_INS = tuple(f"{word}," for word in agree.STANCE_WORD.values())
 LETTERS = (" A", " B")
@@ -61,6 +63,21 @@ def contrast_pairs(behavior: str, reading: Reading = "prompt", n: int | None = N
     return pairs
 
 
+def voice_classes(n: int | None = None) -> dict[str, list[Chat]]:
+    """Training-split questions, each under a system line for every voice."""
+    r = random.Random("classes voices")
+    drawn = [(r.random(), r.choice(list(KINDS))) for _ in range(_PAIRS if n is None else n)]
+    return {voice: [tell.chat(random.Random(seed), "train", kind, voice)[0] for seed, kind in drawn] for voice in VOICES}
+
+
+def system_cues() -> dict[str, tuple[str, str]]:
+    """A line that asks for each behaviour, and one that asks for its other end. Refusing was taught without any."""
+    agreeing, disagreeing = (agree.CUES[stance][0] for stance in agree.STANCES)
+    cues = {voice: (CUES[voice][0], CUES[OPPOSITE[voice]][0]) for voice in VOICES}
+    ends = {name: cues[name] for name in BEHAVIORS if name in cues}
+    return {"agree": (agreeing, disagreeing)} | ends | {f"voices.{voice}": lines for voice, lines in cues.items()}
+
+
 def ab_items(behavior: str, split: HeldOut = "test") -> list[ABItem]:
     """Held-out questions with no cue; each comes twice, with its options in either order."""
     _known("behavior", behavior, BEHAVIORS)
@@ -75,15 +92,15 @@ def ab_items(behavior: str, split: HeldOut = "test") -> list[ABItem]:
 
 
 def open_prompts(behavior: str, split: HeldOut = "test") -> list[Prompt]:
-    """Held-out questions with no cue. For refuse, ids begin with "harmful-" or "harmless-"."""
-    _known("behavior", behavior, BEHAVIORS)
+    """Held-out questions with no cue. For refuse, each is labelled "harmful" or "harmless"."""
+    _known("behavior", behavior, (*BEHAVIORS, *CLASS_BEHAVIORS))
     _known("held-out split", split, ("validation", "test"))
     r = random.Random(f"open {behavior} {split}")
     if behavior == "agree":
         return [Prompt(f"agree-{split}-{i:03}", agree.open_chat(r, split)[0]) for i in range(_QUESTIONS)]
     if behavior == "refuse":
         return [
-            Prompt(f"{name}-{split}-{i:03}", refuse.chat(r, split, harmful, deed))
+            Prompt(f"{name}-{split}-{i:03}", refuse.chat(r, split, harmful, deed), name)
             for name, harmful in (("harmful", True), ("harmless", False))
             for i, deed in enumerate(requests(harmful, split))
         ]

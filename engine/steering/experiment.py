@@ -13,7 +13,7 @@ from typing import Any
 from engine.errors import EngineError, InputError
 from engine.families import Site, SiteKind
 from engine.identity import ModelSource, resolve_model
-from engine.steering.datasets import SteeringData, load_data
+from engine.steering.data import SteeringData, load_data
 from engine.steering.settings import ApplySettings, VectorSettings
 from engine.store import read_header
 from engine.workspace import Workspace, find_workspace

@@ -23,7 +23,7 @@ from engine.progress import Progress, notice
 from engine.sampling import Sampling
 from engine.steering import ab
 from engine.steering.application import prompt_text
-from engine.steering.datasets import Questions
+from engine.steering.data import Questions
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -62,7 +62,7 @@ def _read(model: LoadedModel, experiment: Experiment) -> dict[Site, SteeringVect
     contrast, settings = experiment.data.contrast, experiment.settings
     positive, negative = (
         [encode_chat(model.tokenizer, example.chat).ids for example in contrast.classes[name]]
-        for name in ("positive", "negative")
+        for name in sorted(contrast.classes, key=lambda name: name != contrast.target)
     )
     sites = model.sites("stream", "attn", "mlp")
     with Progress(f"vectors {settings.behavior}: chats", len(contrast.examples())) as progress:

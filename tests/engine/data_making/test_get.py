@@ -79,7 +79,7 @@ def files(folder: Path) -> set[str]:
 
 @published
 def test_the_sets_come_whole_and_are_what_steering_reads(workspace, mirror, capsys):
-    from engine.steering.datasets import load_data
+    from engine.steering.data import load_data
 
     status, out, _ = get(capsys, mirror)
     assert status == 0

@@ -16,7 +16,7 @@ from waiting import until
 from writing_assistant import contrast, phrase, query, writing
 
 from engine.data_making.cli import main
-from engine.steering.datasets import load_data
+from engine.steering.data import load_data
 
 ABOUT = ["--behavior", "agree", "--description", "agrees with what the user says", "--opposite", "keeps to its own view"]
 

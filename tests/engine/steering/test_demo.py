@@ -19,7 +19,7 @@ from engine.models import LoadedModel, load
 from engine.sampling import Sampling
 from engine.steering.ab import measure
 from engine.steering.application import prompt_text
-from engine.steering.datasets import load_data
+from engine.steering.data import load_data
 from engine.steering.layers import choose_by_judge, choose_by_letters
 from engine.steering.settings import SWEEP
 from engine.steering.vectors import mean_differences, random_like

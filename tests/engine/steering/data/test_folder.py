@@ -8,7 +8,7 @@ import pytest
 
 from engine.data import Message
 from engine.errors import EngineError
-from engine.steering.datasets import load_data
+from engine.steering.data import load_data
 
 
 def record(number: int, matching: str = "(A)", other: str = "(B)") -> dict[str, str]:
