@@ -16,6 +16,7 @@ ContrastKind = Literal["prompts", "caa", "opencon", "abcon", "ab", "openr", "ope
 """How the classes of a contrast are formed, §1.4; `classes` reads k labelled classes, each against the rest."""
 EditKind = Literal["none", "project", "orth", "leace", "oracle", "quad", "quadlda", "scrub"]
 """What happens to a state before the vector is added, §3.2 and §4."""
+ScrubMethod = Literal["leace", "orth"]
 SiteChoice = Literal["stream", "attn", "mlp", "sublayers"]
 """`sublayers`: the outputs of attention and MLP both (the originals' --residual)."""
 Asked = Literal["ab", "open", "truthfulqa", "mmlu", "capability"]
@@ -87,6 +88,10 @@ class SweepSettings(StepSettings):
         None, "steer with the vectors in this file (see `tiller steer import`)", affects_result=False
     )
     edit: EditKind = option("none", "before adding: remove or transport the concept (editors: see `tiller steer fit`)")
+    scrub_method: ScrubMethod = option("leace", "for --edit scrub: how the concept is erased at each sublayer")
+    legacy_edits: bool = option(
+        False, "as published: orth leaves states alone where the vector is short, scrub adds half of the vector"
+    )
     positions: PositionRule = option("completion", "which token positions are steered")
     marker: str | None = option(None, "for --positions from_marker: the text from whose end on to steer")
     system_prompt: Literal["none", "pos", "neg"] = option("none", "put the behaviour's persona line, or its opposite's, before")
