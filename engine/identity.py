@@ -1,7 +1,7 @@
 """Which model a name means, and the hash that stands for it in keys, without loading it.
 
-Owns names (`demo`, `demo-base`, a model folder, an adapter folder, a hub id) and identities. No torch here, so a step that finds
-its work done ends before anything heavy is imported.
+Owns names (`demo`, `demo-base`, a folder of a model or of an adapter, a hub id) and identities. No torch here, so a step that
+finds its work done ends before anything heavy is imported.
 """
 
 from __future__ import annotations
@@ -70,6 +70,9 @@ def _adapter(name: str, folder: Path) -> ModelSource:
         raise InputError(f"{folder / _ADAPTER} names no base model; give an adapter folder as peft writes it.") from error
     if not isinstance(base_name, str) or Path(base_name).expanduser().resolve() == folder.resolve():
         raise InputError(f"{folder / _ADAPTER} names no base model (base_model_name_or_path); write its name there.")
+    inside = folder.resolve().parents[2:3]  # ours lie in artifacts/finetuned/ and name other folders from the workspace on
+    if inside and base_name not in DEMO_VARIANTS and (inside[0] / base_name).is_dir():
+        base_name = str(inside[0] / base_name)
     try:
         base = resolve_model(base_name, revision)
     except EngineError as error:

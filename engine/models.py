@@ -157,8 +157,8 @@ def module_device(module: nn.Module) -> torch.device:
 
 
 def require_gradients(model: LoadedModel) -> None:
-    """Refuse a model whose gradients would be silently wrong: on a CPU the first pass without gradients repacks 4-bit weights for
-    a fast kernel that has no backward (specs/engine.md §1)."""
+    """Refuse a model whose gradients would be silently wrong: on a CPU the first pass without gradients repacks 4-bit weights
+    for a fast kernel that has no backward (specs/engine.md §1)."""
     from bitsandbytes.nn.modules import Linear4bit
 
     if any(isinstance(module, Linear4bit) and module_device(module).type == "cpu" for module in model.model.modules()):
@@ -181,7 +181,7 @@ def _with_adapter(base: LoadedModel, source: ModelSource) -> LoadedModel:
         if any(config.is_prompt_learning for config in adapted.peft_config.values()):
             raise ValueError("it changes the prompt, not weights")
         quantised = getattr(base.model, "quantization_method", None) is not None
-        network = adapted.get_base_model() if quantised else adapted.merge_and_unload()
+        network: Any = adapted.get_base_model() if quantised else adapted.merge_and_unload()
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise EngineError(f"The adapter {source.name} could not be put on {base.name}: {reason}.") from error

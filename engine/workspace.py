@@ -29,6 +29,14 @@ class Workspace:
         return self.artifacts / "vectors"
 
     @property
+    def finetuned(self) -> Path:
+        return self.artifacts / "finetuned"
+
+    @property
+    def folded(self) -> Path:
+        return self.artifacts / "folded"
+
+    @property
     def plots(self) -> Path:
         return self.artifacts / "plots"
 
