@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, cast
 
-from engine.data import Contrast, Example
+from engine.data import ABItem, Contrast, ContrastPair, Example
 from engine.errors import InputError
 from engine.steering.data.questions import Questions, SteeringData
 from engine.steering.settings import ContrastKind
@@ -43,7 +44,22 @@ def _contrast(behavior: str, kind: ContrastKind) -> Contrast:
         voices = data.voice_classes().items()
         classes = {voice: tuple(Example(f"{voice}-{i:03}", chat) for i, chat in enumerate(chats)) for voice, chats in voices}
         return Contrast(classes, behavior.partition(".")[2])
-    paired = Contrast.of_pairs(data.contrast_pairs(behavior, "letter" if kind == "ab" else "prompt"))
+    if kind == "ab":
+        return _letters(data.contrast_pairs(behavior, "letter"))
+    paired = Contrast.of_pairs(data.contrast_pairs(behavior, "prompt"))
     if behavior != "refuse":
         return paired
     return Contrast({"harmful": paired.classes["positive"], "harmless": paired.classes["negative"]}, "harmful")
+
+
+def _letters(pairs: Sequence[ContrastPair]) -> Contrast:
+    """Every question with either letter, and as the A/B item that it is: what `--logit` and fine-tuning learn from."""
+    from engine.demo import data
+
+    sides: dict[str, list[Example]] = {"positive": [], "negative": []}
+    for pair in pairs:
+        matching = cast(Literal["A", "B"], pair.positive[-1].content[-1])
+        item = ABItem(pair.id, pair.positive[:-1], matching, data.LEAD_INS, data.LETTERS)
+        for side, chat in (("positive", pair.positive), ("negative", pair.negative)):
+            sides[side].append(Example(pair.id, chat, item))
+    return Contrast({side: tuple(examples) for side, examples in sides.items()}, "positive")
