@@ -1,20 +1,28 @@
-"""Chats as token ids: rendered and tokenised in one call, so that no special token is ever doubled.
+"""Chats as token ids, for any tokenizer with a chat template: read positions follow from what the template writes, never from
+a model's name.
 
 Owns templates, offsets and the places found through them (where an answer begins, where a marker ends, which token a letter
-is). It never tokenises a prefix on its own: a merge across the seam would shift positions.
+is). The template writes every special token, so the tokenizer adds none. A prefix is never tokenised on its own: a merge
+across the seam would shift positions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 from engine.data import Chat, Message
 from engine.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+
+_ANSWER = "Tiller3f9a51"
+"""Stands for an answer, to see what a template writes around one; nothing that a template would trim or interpret."""
+_DAY = "26 Jul 2024"
+"""Today, for templates that take it (Llama 3's write a date into every chat): results must not change overnight."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +48,26 @@ class Choice:
 
 
 def encode_chat(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> Encoded:
-    """A chat that ends in a user turn gets the generation prompt; one that ends in an assistant turn is left open."""
-    answer = chat[-1].content if chat[-1].role == "assistant" else ""
-    if chat[-1].role == "assistant" and not answer:
+    """A chat that ends in a user turn gets the generation prompt; one that ends in an assistant turn is left open.
+
+    The last token is the one that vectors are read at: the end of the generation prompt, or the last of the answer's own.
+    """
+    if chat[-1].role == "assistant" and not chat[-1].content:
         chat = chat[:-1]
-    options: dict[str, Any] = {"continue_final_message": True} if answer else {"add_generation_prompt": True}
-    text = _apply_template(tokenizer, chat, tokenize=False, **options)
-    encoding = _apply_template(
-        tokenizer, chat, tokenize=True, return_dict=True, tokenizer_kwargs={"return_offsets_mapping": True}, **options
-    )
-    ids = tuple(encoding["input_ids"])
+    if chat[-1].role == "assistant":
+        text, begin = _open_answer(tokenizer, chat)
+    else:
+        text = _rendered(tokenizer, chat, add_generation_prompt=True)
+        begin = len(text)
+    if chat[0].role == "system" and chat[0].content.strip() not in text:
+        raise InputError(
+            f"The chat template of {tokenizer.name_or_path} leaves the system turn out, so it would change nothing; "
+            "use data and options without one."
+        )
+    encoding = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)  # the template wrote them already
     offsets = tuple((start, end) for start, end in encoding["offset_mapping"])
-    if not answer:
-        return Encoded(ids, len(ids), text, offsets)
-    begin = _answer_start(tokenizer, text, answer)
-    return Encoded(ids, next(i for i, (_, end) in enumerate(offsets) if end > begin), text, offsets)
+    length = next((i for i, (_, end) in enumerate(offsets) if end > begin), len(offsets))
+    return Encoded(tuple(encoding["input_ids"]), length, text, offsets)
 
 
 def prefilled(chat: Chat, answer: str) -> Chat:
@@ -81,16 +94,38 @@ def encode_choice(tokenizer: PreTrainedTokenizerBase, chat: Chat, lead_in: str, 
     """
     encoded = [encode_chat(tokenizer, prefilled(chat, lead_in + option)) for option in options]
     shared = encoded[0].ids[:-1]
+    candidates = tuple(other.ids[-1] for other in encoded)
     for option, other in zip(options, encoded, strict=True):
-        if other.ids[:-1] != shared:
+        if other.ids[:-1] != shared or candidates.count(other.ids[-1]) > 1:
             raise InputError(
-                f"The option {option!r} behind {lead_in!r} is not one token for this model's tokenizer, so its probability "
-                "cannot be read at one place; use another lead-in or other letters."
+                f"The option {option!r} behind {lead_in!r} is not one token of its own for this model's tokenizer, so its "
+                "probability cannot be read at one place; use another lead-in or other letters."
             )
-    return Choice(shared, min(encoded[0].prompt_length, len(shared)), tuple(other.ids[-1] for other in encoded))
+    return Choice(shared, min(encoded[0].prompt_length, len(shared)), candidates)
 
 
-def _apply_template(tokenizer: PreTrainedTokenizerBase, chat: Chat, **options: Any) -> Any:
+def _open_answer(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> tuple[str, int]:
+    """The chat up to the last character of its answer, and where the answer begins.
+
+    What the template writes around an answer is seen with another one in its place, so an answer is found wherever else its
+    text occurs ("end" in "<|im_end|>"), trimmed or not. A space that the template puts before it counts as the answer's where
+    the generation prompt has none.
+    """
+    answer = chat[-1].content
+    shown = _rendered(tokenizer, chat)
+    before, _, after = _rendered(tokenizer, prefilled(chat[:-1], _ANSWER)).partition(_ANSWER)
+    middle = shown[len(before) : len(shown) - len(after)]
+    forms = (answer, answer.strip(), answer.lstrip(), answer.rstrip())
+    if not (shown.startswith(before) and shown.endswith(after) and middle in forms):
+        raise InputError(
+            f"The chat template of {tokenizer.name_or_path} rewrites the answer {answer!r}, so its place cannot be found; "
+            "use another answer text."
+        )
+    prompt = _rendered(tokenizer, chat[:-1], add_generation_prompt=True)
+    return before + middle, len(prompt) if before.startswith(prompt) else len(before)
+
+
+def _rendered(tokenizer: PreTrainedTokenizerBase, chat: Chat, add_generation_prompt: bool = False) -> str:
     from jinja2 import TemplateError
 
     if not tokenizer.chat_template:
@@ -102,20 +137,12 @@ def _apply_template(tokenizer: PreTrainedTokenizerBase, chat: Chat, **options: A
         raise InputError(f"The tokenizer of {tokenizer.name_or_path} gives no character offsets; a fast tokenizer is needed.")
     messages = [{"role": message.role, "content": message.content} for message in chat]
     try:
-        return tokenizer.apply_chat_template(messages, **options)
+        text = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt, date_string=_DAY
+        )
     except TemplateError as error:
         roles = ", ".join(message.role for message in chat)
         raise InputError(
             f"The chat template of {tokenizer.name_or_path} refuses the turns {roles} ({error}); use data without them."
         ) from error
-
-
-def _answer_start(tokenizer: PreTrainedTokenizerBase, text: str, answer: str) -> int:
-    """Where the prefilled answer begins in the rendered text; templates may trim it."""
-    for form in (answer, answer.strip()):
-        if form and text.endswith(form):
-            return len(text) - len(form)
-    raise InputError(
-        f"The chat template of {tokenizer.name_or_path} rewrites the answer {answer!r}, so its place cannot be found; "
-        "use another answer text."
-    )
+    return cast(str, text)  # which it is when not tokenised

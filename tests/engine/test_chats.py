@@ -73,7 +73,7 @@ def test_letters_of_their_own_keep_the_lead_in(tokenizer):
 
 
 def test_a_letter_of_two_tokens_is_refused(tokenizer):
-    with pytest.raises(EngineError, match="is not one token"):
+    with pytest.raises(EngineError, match="is not one token of its own"):
         encode_choice(tokenizer, CHAT, "(", ("AA", "BB"))
 
 
