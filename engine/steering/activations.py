@@ -35,6 +35,17 @@ def collect(
 ) -> dict[Site, dict[str, Tensor]]:
     """Every example's state at every site: {site: {class: [examples, hidden] float32}}, in the order of the classes."""
     tokens = {name: encode(model, examples) for name, examples in contrast.classes.items()}
+    return collect_sequences(model, tokens, sites, batch_size, advance)
+
+
+def collect_sequences(
+    model: LoadedModel,
+    tokens: Mapping[str, Sequence[Ids]],
+    sites: Sequence[Site],
+    batch_size: int = 32,
+    advance: Callable[[int], None] = lambda _: None,
+) -> dict[Site, dict[str, Tensor]]:
+    """`collect`, of chats that are tokens already."""
     flat = [ids for sequences in tokens.values() for ids in sequences]
     kept = {site: torch.empty(len(flat), model.hidden_size) for site in sites}
     for rows, found in states(model, flat, sites, batch_size, advance):
