@@ -1,29 +1,23 @@
 """Steered answers: every cell of a sweep as rows of the same batches.
 
-Owns what a cell adds, and the rows = prompt × sample × cell of open questions. It knows no file names.
+Owns the rows = prompt × sample × cell of open questions. It knows neither file names nor what an arm does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from engine.chats import encode_chat, marker_position
 from engine.data import Chat, Prompt
-from engine.families import Site
-from engine.forward import Arm, Steering
+from engine.forward import Steering
 from engine.generation import Completion, Row, generate
 from engine.models import LoadedModel
 from engine.sampling import Sampling, row_seed
+from engine.steering.data import with_system
 from engine.steering.experiment import Cell
-from engine.steering.vectors import random_like
+from engine.steering.settings import ApplySettings
 from engine.store import Response, response_id, text_hash
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from engine.positions import PositionRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,36 +29,36 @@ class Answer:
     steered: tuple[bool, ...]
 
 
-def arm_of(cell: Cell, vectors: Mapping[str, Tensor]) -> Arm:
-    """What a cell adds: its multiple of the behaviour's vector, or of a random one of the same norm."""
-    return {site: cell.multiplier * _vector(cell, site, vectors) for site in cell.sites}
-
-
-def _vector(cell: Cell, site: Site, vectors: Mapping[str, Tensor]) -> Tensor:
-    vector = vectors[site.name]
-    return vector if cell.control_seed is None else random_like(vector, _control_stream(cell.control_seed, site))
-
-
 Pending = Sequence[tuple[int, Prompt, int]]
 """(cell index, prompt, sample) of the answers to write."""
 
 
 def rows_of(
-    model: LoadedModel, cells: Sequence[Cell], pending: Pending, rule: PositionRule, seed: int, marker: str | None
+    model: LoadedModel,
+    cells: Sequence[Cell],
+    pending: Pending,
+    arm_of: Callable[[int, Prompt], int],
+    line: str | None,
+    settings: ApplySettings,
 ) -> list[Row]:
-    """The rows to generate, one for each pending answer. Row arms are cell indices."""
-    encoded = {prompt.id: encode_chat(model.tokenizer, prompt.chat) for _, prompt, _ in pending}
-    sought = marker if rule == "from_marker" else None
+    """The rows to generate, one for each pending answer. arm_of: (cell index, prompt) → the row's arm; line: a system turn
+    that is put before every prompt."""
+    encoded = {prompt.id: encode_chat(model.tokenizer, said_with(line, prompt.chat)) for _, prompt, _ in pending}
+    sought = settings.marker if settings.positions == "from_marker" else None
     markers = {name: marker_position(one, sought) if sought else None for name, one in encoded.items()}
     return [
         Row(
             encoded[prompt.id].ids,
-            row_seed(seed, prompt.id, sample, cells[index].multiplier),
-            index,
+            row_seed(settings.seed, prompt.id, sample, cells[index].multiplier),
+            arm_of(index, prompt),
             markers[prompt.id],
         )
         for index, prompt, sample in pending
     ]
+
+
+def said_with(line: str | None, chat: Chat) -> Chat:
+    return chat if line is None else with_system(chat, line)
 
 
 def answers(
@@ -76,7 +70,8 @@ def answers(
     sampling: Sampling,
     batch_size: int,
 ) -> Iterator[Answer]:
-    """Write the pending answers from their rows. The steering's arms are the cells', in order."""
+    """Write the pending answers from their rows. A response records its question alone, without a system line: that is what a
+    judge is shown."""
     for position, completion in generate(model, rows, sampling, steering, batch_size):
         index, prompt, sample = pending[position]
         response = _response(model, cells[index].key, prompt, sample, rows[position].seed, completion)
@@ -104,8 +99,3 @@ def _response(model: LoadedModel, cell: str, prompt: Prompt, sample: int, seed: 
         finish=completion.finish,
         n_tokens=len(completion.ids),
     )
-
-
-def _control_stream(seed: int, site: Site) -> int:
-    """A seed of its own for each site, so that a control at two layers is not one vector twice."""
-    return row_seed(seed, site.name, 0, 0.0)

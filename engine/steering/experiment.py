@@ -1,11 +1,13 @@
 """What the steering steps share: which workspace, model, data, vectors file and cells a step's settings mean.
 
-Owns how steps find each other's artifacts by key. No torch, so a step that finds its work done ends at once.
+Owns how steps find each other's artifacts by key, and what goes into a cell's key: everything that decides its results. No
+torch, so a step that finds its work done ends at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +15,19 @@ from typing import Any
 from engine.errors import EngineError, InputError
 from engine.families import Site, SiteKind
 from engine.identity import ModelSource, resolve_model
-from engine.steering.data import SteeringData, load_data
-from engine.steering.settings import ApplySettings, VectorSettings
+from engine.steering.data import SteeringData, load_data, system_line
+from engine.steering.options import check_options, needs_means
+from engine.steering.settings import ApplySettings, SiteChoice, VectorSettings
+from engine.steering.sources import VectorSource, mean_norms, open_source
 from engine.store import read_header
 from engine.workspace import Workspace, find_workspace
+
+_KINDS: dict[SiteChoice, tuple[SiteKind, ...]] = {
+    "stream": ("stream",),
+    "attn": ("attn",),
+    "mlp": ("mlp",),
+    "sublayers": ("attn", "mlp"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +57,14 @@ class Experiment:
             )
         return read_header(self.vectors_path)
 
+    def of_behavior(self, behavior: str) -> Experiment:
+        """The same of another behaviour."""
+        return open_experiment(self.settings.vector_settings().model_copy(update={"behavior": behavior}))
+
+    def of_model(self, model: str) -> Experiment:
+        """The same of another model, at its newest revision."""
+        return open_experiment(self.settings.vector_settings().model_copy(update={"model": model, "revision": None}))
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -66,13 +85,16 @@ class Cell:
     @property
     def sites(self) -> tuple[Site, ...]:
         """Where the cell steers: one site, or several at once."""
-        kinds: tuple[SiteKind, ...] = ("attn", "mlp") if self.settings.site == "sublayers" else (self.settings.site,)
-        return tuple(Site(layer, kind) for layer in self.layers for kind in kinds)
+        return tuple(Site(layer, kind) for layer in self.layers for kind in _KINDS[self.settings.site])
 
     @property
     def control_seed(self) -> int | None:
         """The seed of the control vector that is added, None for the behaviour's own."""
         return self.settings.control_seed[0] if self.settings.control != "none" else None
+
+    def vector_site(self, site: Site) -> Site:
+        """Whose vector is added at `site`."""
+        return site if self.settings.vector_layer is None else Site(self.settings.vector_layer, site.kind)
 
 
 def open_experiment(settings: VectorSettings) -> Experiment:
@@ -84,48 +106,97 @@ def open_experiment(settings: VectorSettings) -> Experiment:
     return Experiment(workspace, source, data, settings, key)
 
 
-def cells_of(experiment: Experiment, settings: ApplySettings, header: dict[str, Any]) -> list[Cell]:
-    """The sweep's cells, with the chosen layer filled in where none is given."""
-    every = tuple(range(header["layers"])) if settings.together else ()
-    layers = settings.layer or every or (_chosen_layer(experiment, settings, header),)
-    for layer in layers:
-        if not 0 <= layer < header["layers"]:
-            last = header["layers"] - 1
-            raise InputError(
-                f"Layer {layer} is out of range: {settings.model} has layers 0 to {last}; give --layer one of them."
-            )
-    inputs = {
-        "model": experiment.source.identity,
-        "data": experiment.data.test.hash(),
-        "vectors": experiment.vectors_key,
-    }
-    points = settings.model_copy(update={"layer": layers}).cells()
-    return [Cell(point.key(**inputs), point, inputs) for point in points]
+def cells_of(experiment: Experiment, settings: ApplySettings) -> list[Cell]:
+    """The sweep's cells, with the chosen layer filled in where none is given. What is said twice is one cell."""
+    check_options(settings)
+    source = open_source(experiment, settings)
+    filled = settings.model_copy(update={"layer": _layers(experiment, settings, source)})
+    inputs = _inputs(experiment, settings, source)
+    cells = [Cell(point.key(**inputs), point, inputs) for point in _points(filled)]
+    for cell in cells:
+        for site in cell.sites:
+            source.check(cell.vector_site(site), cell.control_seed if settings.control == "shuffled" else None)
+    return list({cell.key: cell for cell in cells}.values())
 
 
-def all_cells(experiment: Experiment, settings: ApplySettings, header: dict[str, Any]) -> tuple[list[Cell], list[Cell]]:
+def all_cells(experiment: Experiment, settings: ApplySettings) -> tuple[list[Cell], list[Cell]]:
     """What is judged and drawn: the cells of the vector itself and, with a control, those of the control vectors."""
-    own = cells_of(experiment, settings.model_copy(update={"control": "none"}), header)
-    return own, cells_of(experiment, settings, header) if settings.control != "none" else []
+    own = cells_of(experiment, settings.model_copy(update={"control": "none"}))
+    return own, cells_of(experiment, settings) if settings.control != "none" else []
 
 
 def describe(cells: Sequence[Cell]) -> str:
     """The sweep in a few words, for summary lines."""
+    settings = cells[0].settings
     multipliers = len({cell.multiplier for cell in cells})
     layers = sorted({layer for cell in cells for layer in cell.layers})
     seeds = {cell.control_seed for cell in cells} - {None}
-    control = cells[0].settings.control
-    what = f"{len(seeds)} {control} vector{'s' if len(seeds) > 1 else ''}" if seeds else "the vector"
-    where = f"layer{'s' if len(layers) > 1 else ''} {', '.join(map(str, layers))}"
-    return f"{what} at {where} × {multipliers} multiplier{'s' if multipliers > 1 else ''}"
+    what = f"{len(seeds)} {settings.control} vector{'s' if len(seeds) > 1 else ''}" if seeds else "the vector"
+    edit = "" if settings.edit == "none" else f" with {settings.edit}"
+    place = "" if settings.site == "stream" else f"{settings.site} of "
+    together = " together" if settings.together else ""
+    where = f"{place}layer{'s' if len(layers) > 1 else ''} {', '.join(map(str, layers))}{together}"
+    return f"{what}{edit} at {where} × {multipliers} multiplier{'s' if multipliers > 1 else ''}"
 
 
-def _chosen_layer(experiment: Experiment, settings: ApplySettings, header: dict[str, Any]) -> int:
-    choice = header["choice"]
-    if choice is None:
+def _layers(experiment: Experiment, settings: ApplySettings, source: VectorSource) -> tuple[int, ...]:
+    """Those given; else all of a sweep that steers them together, the chosen one of another."""
+    own = experiment.vectors_header() if experiment.vectors_path.is_file() else None
+    for layer in (*settings.layer, *([settings.vector_layer] if source.own and settings.vector_layer is not None else [])):
+        if layer < 0 or (own is not None and layer >= own["layers"]):
+            known = f"layers 0 to {own['layers'] - 1}" if own else "layers from 0 on"
+            raise InputError(f"Layer {layer} is out of range: {settings.model} has {known}; give --layer one of them.")
+    if settings.layer:
+        return tuple(dict.fromkeys(settings.layer))
+    with_vectors = source.layers(_KINDS[settings.site])
+    if settings.together:
+        everywhere = own is not None and settings.vector_layer is not None
+        return tuple(range(own["layers"])) if own is not None and everywhere else with_vectors
+    if own is None and len(with_vectors) == 1:
+        return with_vectors
+    return (_chosen_layer(experiment, settings, own),)
+
+
+def _chosen_layer(experiment: Experiment, settings: ApplySettings, own: dict[str, Any] | None) -> int:
+    if own is None:
+        reason = "it is chosen with the model's own vectors, which are not there"
+    elif not own["choices"]:
         reason = "the data have no validation questions to choose one on"
-    elif settings.site != "stream":
-        reason = "a layer is chosen for the stream only"
+    elif settings.site not in own["choices"]:
+        reason = "a layer is chosen for stream, attn and mlp each, not for two of them"
     else:
-        return choice["layer"]
+        return own["choices"][settings.site]["layer"]
     raise InputError(f"Which layer to steer for '{experiment.settings.behavior}' is open: {reason}; give --layer.")
+
+
+def _points(settings: ApplySettings) -> Iterator[ApplySettings]:
+    """The sweep's points, each said in one way only."""
+    for point in settings.cells():
+        layers = tuple(sorted(point.layer))
+        alike: dict[str, Any] = {"layer": layers, "normalise_over": tuple(sorted(set(point.normalise_over)))}
+        if len(layers) == 1:
+            alike["together"] = False
+        if layers == (point.vector_layer,):
+            alike["vector_layer"] = None
+        yield point.model_copy(update=alike)
+
+
+def _inputs(experiment: Experiment, settings: ApplySettings, source: VectorSource) -> dict[str, str]:
+    """The hashes of everything that the settings name by place, or leave to be found."""
+    inputs = {"model": experiment.source.identity, "data": experiment.data.test.hash(), "vectors": source.key}
+    if settings.edit != "none":
+        from engine.steering.editing.editors import open_editors
+
+        editors = open_editors(experiment, settings)
+        if editors is not None:
+            inputs["editors"] = editors.key
+    norms = mean_norms(experiment, settings)
+    if norms is not None:
+        inputs["normalise_over"] = norms[1]
+    if not source.own and (settings.scale == "activation" or needs_means(settings)):
+        experiment.vectors_header()  # which has the norms and means of this model's states
+        inputs["states"] = experiment.vectors_key
+    if settings.system_prompt != "none":
+        line = system_line(settings.dataset, settings.behavior, settings.system_prompt, experiment.workspace.root)
+        inputs["system"] = hashlib.sha256(line.encode()).hexdigest()[:16]
+    return inputs

@@ -16,8 +16,15 @@ from engine.settings import SCHEMA, StepSettings
 from engine.workspace import Workspace
 
 
-def record_cell(workspace: Workspace, cell: str, settings: StepSettings, inputs: Mapping[str, str]) -> None:
-    """Store what a cell's key stands for in `artifacts/cells/<cell>.json`, once: equal keys mean equal content."""
+def record_cell(
+    workspace: Workspace,
+    cell: str,
+    settings: StepSettings,
+    inputs: Mapping[str, str],
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Store what a cell's key stands for in `artifacts/cells/<cell>.json`, once: equal keys mean equal content. facts: what
+    follows from it and readers want to know."""
     path = workspace.artifacts / "cells" / f"{cell}.json"
     if not path.exists():
         record = {
@@ -27,6 +34,7 @@ def record_cell(workspace: Workspace, cell: str, settings: StepSettings, inputs:
             "version": settings.VERSION,
             "settings": settings.record(),
             "inputs": dict(inputs),
+            **({"facts": dict(facts)} if facts else {}),
         }
         write_whole(path, json.dumps(record, ensure_ascii=False, indent=1).encode() + b"\n")
 

@@ -18,7 +18,7 @@ def run(settings: ScoreSettings) -> str:
         raise no_rubric(behavior, workspace)
     if rubric.kind == "pair":
         raise InputError(f"Rubric {rubric.id} compares two answers; use `tiller judge compare`, or another --rubric.")
-    own, random = all_cells(experiment, settings.apply_settings(), experiment.vectors_header())
+    own, random = all_cells(experiment, settings.apply_settings())
     targets = singles(answer for cell in (*own, *random) for answer in read_responses(workspace, cell.key).values())
     if not targets:
         raise EngineError(
