@@ -65,6 +65,29 @@ def bootstrap(means: Sequence[float], seed: int = 0) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def bootstrap_ratio(numerators: Sequence[float], denominators: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """Percentile interval of Σ numerators / Σ denominators when units are drawn with replacement. Both: [units]."""
+    import numpy as np
+
+    above, below = np.asarray(numerators, dtype=float), np.asarray(denominators, dtype=float)
+    generator = np.random.default_rng(seed)
+    at_once = max(1, _BLOCK // len(above))
+    ratios = []
+    for start in range(0, DRAWS, at_once):
+        drawn = generator.integers(0, len(above), (min(at_once, DRAWS - start), len(above)))
+        ratios.append(above[drawn].sum(1) / below[drawn].sum(1))
+    low, high = np.quantile(np.concatenate(ratios), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def quartiles(units: Mapping[str, Collection[float]]) -> tuple[float, float]:
+    """The middle half of the units' means, by linear percentiles: how much units differ, not how sure their mean is."""
+    import numpy as np
+
+    low, high = np.percentile([sum(observations) / len(observations) for observations in units.values()], [25, 75])
+    return float(low), float(high)
+
+
 def share_of(count: int, total: int) -> Share:
     """`count` of `total` with its interval; without any case nothing is known: [0, 1]."""
     if total == 0:

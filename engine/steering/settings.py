@@ -137,21 +137,3 @@ class ScoreSettings(JudgeSettings, ApplySettings):
     def apply_settings(self) -> ApplySettings:
         """The part that names the cells: their keys are those of the `apply` step."""
         return ApplySettings(**{name: getattr(self, name) for name in ApplySettings.model_fields})
-
-
-class PlotSettings(ScoreSettings):
-    """Table and curve of a sweep; with `--control random` the random vectors' beside them."""
-
-    step: ClassVar[str] = "steer.plot"
-
-
-class ReportSettings(JudgeSettings, SweepSettings, ModelSettings):
-    """Table and curves of several behaviours' sweeps together."""
-
-    step: ClassVar[str] = "steer.report"
-
-    behaviors: tuple[str, ...] = option(("agree", "refuse"), "the behaviours to report", min_length=1)
-
-    def plots(self) -> list[PlotSettings]:
-        shared = {name: getattr(self, name) for name in type(self).model_fields if name in PlotSettings.model_fields}
-        return [PlotSettings(**shared, behavior=behavior) for behavior in self.behaviors]

@@ -1,18 +1,33 @@
-"""`tiller steer report`: table and curves of several behaviours' sweeps, one below the other."""
+"""`tiller steer report`: several behaviours' sweeps one below the other; with `--html` one page of everything about them."""
 
 from __future__ import annotations
 
-from engine.steering.figures import sweep_panels
-from engine.steering.settings import ReportSettings
-from engine.steering.steps.plot import show
+from engine.plots import CurvePicture, show
+from engine.steering.figures.measured import nothing_to_draw, open_sweep
+from engine.steering.figures.settings import ReportSettings
+from engine.steering.figures.several import figure_key, save_page
+from engine.steering.figures.sweep import sweep_panels
 
 
 def run(settings: ReportSettings) -> str:
-    panels = [panel for plot in settings.plots() for panel in sweep_panels(plot).panels]
-    for panel in panels:
-        show(panel)
+    sweeps = [open_sweep(each) for each in settings.each()]
+    panels = [sweep_panels(sweep) for sweep in sweeps]
+    if not any(panels):
+        raise nothing_to_draw(settings.behaviors, "report")
+    for each in panels:
+        if each:
+            show(CurvePicture(tuple(each)))
     rises = ", ".join(
         f"{panel.title.partition(',')[0]} {panel.curves[0].points[-1].mean - panel.curves[0].points[0].mean:+.2f}"
-        for panel in panels
+        for each in panels
+        for panel in each
     )
-    return f"report: from the lowest to the highest multiplier: {rises}"
+    said = f"report: from the lowest to the highest multiplier: {rises}"
+    if not settings.html:
+        return said
+    from engine.steering.figures.report import report_page
+
+    workspace = sweeps[0].experiment.workspace
+    content = report_page(settings, list(zip(sweeps, panels, strict=True)))
+    path = save_page(workspace, f"report-{'-'.join(settings.behaviors)}", figure_key(settings, sweeps), content)
+    return f"{said}\nreport: {workspace.relative(path)}"

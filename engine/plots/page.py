@@ -1,0 +1,46 @@
+"""One self-contained HTML page: readable on a phone and on paper, without scripts.
+
+Owns the frame and the style. Its content security policy forbids scripts and everything from elsewhere, so text of models and
+data could not act even where escaping failed; callers escape all the same.
+"""
+
+from __future__ import annotations
+
+import html
+
+_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+_STYLE = """
+:root { color-scheme: light; }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 62rem; margin: 0 auto; padding: 1rem; }
+h1 { font-size: 1.5rem; margin: .4rem 0; } h2 { font-size: 1.2rem; margin: 2rem 0 .4rem; border-bottom: 2px solid #377eb8; }
+h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
+.note { color: #666; font-size: .85rem; margin: .2rem 0 .8rem; }
+.warning { border-left: 4px solid #d9480f; background: #fff4e6; padding: .4rem .8rem; margin: .4rem 0; }
+.scroll { overflow-x: auto; margin: .5rem 0; }
+table { border-collapse: collapse; font-size: .85rem; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid #e5e5e5; text-align: left; vertical-align: top; }
+th { background: #f6f8fa; white-space: nowrap; } td.number, th.number { text-align: right; white-space: nowrap; }
+td.text { min-width: 11rem; overflow-wrap: anywhere; }
+tr:hover td { background: #fafcff; }
+img { max-width: 100%; height: auto; }
+code { font-size: .85em; overflow-wrap: anywhere; }
+details { margin: .5rem 0; } summary { cursor: pointer; color: #377eb8; }
+.score { display: inline-block; font-size: .75rem; color: #555; background: #eef3f8; border-radius: .6rem; padding: 0 .5rem; }
+.chips { line-height: 2.1; } .chip { padding: .15rem .1rem; border-radius: .2rem; color: #111; white-space: pre; }
+.chip.answer { border-bottom: 2px solid #333; } sup { font-size: .6em; }
+@media (max-width: 40rem) { body { padding: .6rem; font-size: 14px; } }
+@media print {
+  body { max-width: none; font-size: 10pt; } .scroll { overflow: visible; } h2 { break-after: avoid; }
+  img, tr { break-inside: avoid; } .chip, .warning, th { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+}
+"""
+
+
+def page(title: str, body: str) -> str:
+    """A whole document. `body` is HTML, `title` is text."""
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{html.escape(title)}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+    )

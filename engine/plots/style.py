@@ -1,0 +1,73 @@
+"""How every picture looks: one colour cycle, one typeface, panels in a grid; drawn as PNG and as SVG of the same figure.
+
+Owns the style and the drawing into memory. matplotlib is imported when there is something to draw, without its global state.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = ("#377eb8", "#ff7f00", "#4daf4a", "#984ea3", "#a65628", "#f781bf", "#e41a1c", "#777777", "#17a2a2")
+MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<", ">")
+SIGNS = ("●", "▲", "■", "◆", "▼", "+", "×", "◀", "▶")
+"""The terminal's counterparts of `MARKERS`."""
+TERMINAL_COLORS = ("blue+", "orange", "green+", "magenta+", "red", "cyan+", "red+", "gray", "cyan")
+DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
+
+QUIET = "#666666"
+_DOTS_PER_INCH = 160
+_STYLE: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#555555",
+    "axes.titlesize": 11.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "xtick.color": "#555555",
+    "ytick.color": "#555555",
+    "text.parse_math": False,  # a dollar sign in data is a dollar sign
+    "svg.hashsalt": "tiller",  # the same numbers give the same file
+}
+
+
+def grid(panels: int) -> tuple[int, int]:
+    """Rows and columns for so many panels: as square as can be, never wider than three."""
+    columns = min(3, math.ceil(math.sqrt(panels)))
+    return math.ceil(panels / columns), columns
+
+
+def draw(size: tuple[float, float], paint: Callable[[Figure], None]) -> dict[str, bytes]:
+    """The figure of `size` inches that `paint` fills, as {"png": …, "svg": …}."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    drawn: dict[str, bytes] = {}
+    with rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a script that the typeface lacks: boxes in the picture
+        figure = Figure(figsize=size, layout="constrained")
+        figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # pyright: ignore  inches; only this engine knows them
+        paint(figure)
+        for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": "tiller"})):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=suffix, dpi=_DOTS_PER_INCH, metadata=metadata, facecolor="white")
+            drawn[suffix] = buffer.getvalue()
+    return drawn
+
+
+def axes_grid(figure: Figure, panels: int, **options: Any) -> list[Axes]:
+    """One pair of axes for each panel; places of the grid that are left over stay empty."""
+    rows, columns = grid(panels)
+    axes = list(figure.subplots(rows, columns, squeeze=False, **options).flat)
+    for spare in axes[panels:]:
+        spare.remove()
+    return axes[:panels]
