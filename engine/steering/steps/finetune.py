@@ -12,7 +12,7 @@ from engine.data import data_hash
 from engine.errors import InputError
 from engine.identity import PROVENANCE, ModelSource, resolve_model
 from engine.progress import Progress, notice
-from engine.steering.datasets import SteeringData, load_data
+from engine.steering.data import SteeringData, load_data
 from engine.steering.tuning.examples import encode, longest, training_items
 from engine.steering.tuning.settings import FinetuneSettings
 from engine.store import note_artifact
@@ -121,7 +121,7 @@ def _summary(workspace: Workspace, folder: Path) -> str:
     record = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     settings, before, after = record["settings"], record["test"]["before"], record["test"]["after"]
     where = "all layers" if settings["layer"] is None else f"layer {settings['layer']}"
-    losses = record["epoch_losses"]
+    losses = record["losses"]
     return (
         f"finetune {settings['behavior']} {settings['sign']}: {settings['method']} of {where}, {record['examples']} examples × "
         f"{settings['epochs']}, loss {losses[0]:.3f} → {losses[-1]:.3f}; test accuracy {before['accuracy']:.2f} → "
