@@ -8,6 +8,8 @@ from engine.command_line import Steps, run_step
 from engine.steering import settings as steps
 from engine.steering.editing import settings as editing
 from engine.steering.figures import settings as figures
+from engine.steering.fold_settings import FoldSettings
+from engine.steering.tuning.settings import FinetuneSettings
 
 STEPS: Steps = {
     "vectors": (steps.MakeVectorsSettings, "make behaviours' steering vectors and choose a layer"),
@@ -24,6 +26,8 @@ STEPS: Steps = {
     "figure pca": (figures.PcaSettings, "saved activations and vectors in the plane"),
     "show tokens": (figures.TokensSettings, "how far every token's state lies along the vector"),
     "show lens": (figures.LensSettings, "what the model would say after every step of every block"),
+    "finetune": (FinetuneSettings, "train the model on the behaviour's A/B letters: the baseline beside steering"),
+    "fold": (FoldSettings, "write a steered model that any server can serve without hooks"),
     "report": (figures.ReportSettings, "show the sweeps of several behaviours; --html writes them as one page"),
 }
 
