@@ -92,7 +92,11 @@ class SweepSettings(StepSettings):
     legacy_edits: bool = option(
         False, "as published: orth leaves states alone where the vector is short, scrub adds half of the vector"
     )
-    positions: PositionRule = option("completion", "which token positions are steered")
+    positions: PositionRule = option(
+        "completion",
+        "which token positions are steered: all; before the prompt's last token; completion: from that token on; generated: "
+        "behind it; from_marker; legacy_before, legacy_after: what published runs with a cache did",
+    )
     marker: str | None = option(None, "for --positions from_marker: the text from whose end on to steer")
     system_prompt: Literal["none", "pos", "neg"] = option("none", "put the behaviour's persona line, or its opposite's, before")
     control: Literal["none", "random", "shuffled"] = option(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 import torch
 from hypothesis import given
@@ -11,21 +13,23 @@ from engine.errors import EngineError
 from engine.families import Site
 from engine.forward import Steering, pad
 from engine.generation import Row, generate
-from engine.positions import first_position, leaves_prompt_prefix, steered
+from engine.positions import PositionRule, first_position, leaves_prompt_prefix, steered
 from engine.sampling import Sampling
 
-RULES = ("all", "before", "completion", "generated", "from_marker")
+RULES = get_args(PositionRule)
 NEW = 4
 
 
 def meant(rule: str, position: int, length: int, marker: int) -> bool:
-    """DESIGN §4, word for word."""
+    """DESIGN §4 and, for what the originals did, specs/steering.md §3.1, word for word."""
     return {
         "all": True,
         "before": position < length - 1,
         "completion": position >= length - 1,
         "generated": position >= length,
         "from_marker": position >= marker,
+        "legacy_before": position != length - 1,
+        "legacy_after": position == length - 1,
     }[rule]
 
 
@@ -122,6 +126,23 @@ def test_a_vector_acts_exactly_at_the_recorded_positions(parity, rule):
     for before, after in zip(clean, touched, strict=True):
         added += [(after - before).abs().amax(-1).flatten().tolist()]
     assert [value > 1 for step in added for value in step] == list(completion.steered)
+
+
+P6 = {  # specs/steering.md §11: L = 5, six steps of cached decoding
+    "before": [1, 1, 1, 1, 0, 0, 0, 0, 0, 0],
+    "completion": [0, 0, 0, 0, 1, 1, 1, 1, 1, 1],
+    "legacy_before": [1, 1, 1, 1, 0, 1, 1, 1, 1, 1],
+    "legacy_after": [0, 0, 0, 0, 1, 0, 0, 0, 0, 0],
+}
+
+
+@pytest.mark.parametrize("batch_size", [1, 3])
+@pytest.mark.parametrize("rule", P6)
+def test_p6_steered_positions_of_cached_decoding(parity, rule, batch_size):
+    rows = [Row((1, 33, 22, 11, 4)), Row((1, 4)), Row((1, 9, 8, 7, 6, 5, 12, 4))]
+    steering = Steering([{Site(1): torch.ones(16)}], rule)
+    found = dict(generate(parity, rows, Sampling(6, temperature=0), steering, batch_size, frozenset()))
+    assert list(map(int, found[0].steered)) == P6[rule]
 
 
 def test_from_marker_without_a_marker_is_refused():
