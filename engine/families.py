@@ -31,7 +31,9 @@ class Family:
     """Dotted paths. `blocks` starts at the causal model; the others start at a block.
 
     `attn` and `mlp` are the modules whose outputs are added to the stream (for Gemma 2 and 3 that is the norm behind the
-    sublayer). `heads` is the projection whose input holds the heads' outputs side by side.
+    sublayer). `heads` is the projection whose input holds the heads' outputs side by side. `norm` comes before the head, from
+    the causal model on, `project` behind it where embeddings are narrower than the stream. `parallel`: attention and MLP read
+    the same stream, so there is no stream between them; or the flag of the config that says so.
     """
 
     name: str
@@ -40,6 +42,9 @@ class Family:
     attn: str = "self_attn"
     mlp: str = "mlp"
     heads: str = "self_attn.o_proj"
+    norm: str = "model.norm"
+    project: str | None = None
+    parallel: bool | str = False
 
     def path(self, site: Site) -> str:
         block = f"{self.blocks}.{site.layer}"
@@ -53,11 +58,29 @@ _BUILT_IN = (
     Family("Qwen", ("qwen2", "qwen3")),
     Family("Gemma", ("gemma",)),
     Family("Gemma 2/3", ("gemma2", "gemma3_text"), **_AFTER_NORM),
-    Family("GPT-2", ("gpt2",), blocks="transformer.h", attn="attn", heads="attn.c_proj"),
-    Family("GPT-J", ("gptj",), blocks="transformer.h", attn="attn", heads="attn.out_proj"),
-    Family("GPT-NeoX", ("gpt_neox",), blocks="gpt_neox.layers", attn="attention", heads="attention.dense"),
-    Family("OPT", ("opt",), blocks="model.decoder.layers", mlp="fc2", heads="self_attn.out_proj"),
-    Family("Phi", ("phi",), heads="self_attn.dense"),
+    Family("GPT-2", ("gpt2",), blocks="transformer.h", attn="attn", heads="attn.c_proj", norm="transformer.ln_f"),
+    Family(
+        "GPT-J", ("gptj",), blocks="transformer.h", attn="attn", heads="attn.out_proj", norm="transformer.ln_f", parallel=True
+    ),
+    Family(
+        "GPT-NeoX",
+        ("gpt_neox",),
+        blocks="gpt_neox.layers",
+        attn="attention",
+        heads="attention.dense",
+        norm="gpt_neox.final_layer_norm",
+        parallel="use_parallel_residual",
+    ),
+    Family(
+        "OPT",
+        ("opt",),
+        blocks="model.decoder.layers",
+        mlp="fc2",
+        heads="self_attn.out_proj",
+        norm="model.decoder.final_layer_norm",
+        project="model.decoder.project_out",
+    ),
+    Family("Phi", ("phi",), heads="self_attn.dense", norm="model.final_layernorm", parallel=True),
     Family("Phi-3", ("phi3",)),
 )
 _families: dict[str, Family] = {}
