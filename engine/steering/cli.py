@@ -14,6 +14,7 @@ from engine.steering.tuning.settings import FinetuneSettings
 STEPS: Steps = {
     "vectors": (steps.MakeVectorsSettings, "make behaviours' steering vectors and choose a layer"),
     "fit": (editing.FitSettings, "fit what concept edits learn from activations: leace, quad, quadlda, scrub"),
+    "import": (steps.ImportSettings, "turn published .pt vectors into a vectors file"),
     "apply": (steps.ApplySettings, "measure and write answers of the steered model over a sweep"),
     "score": (steps.ScoreSettings, "judge the answers of a sweep"),
     "plot": (figures.PlotSettings, "show a sweep as tables and curves, and save it as PNG, SVG and CSV"),

@@ -71,6 +71,16 @@ class MakeVectorsSettings(ContrastSettings):
         return (VectorSettings(**shared, behavior=behavior) for behavior in self.behavior)
 
 
+class ImportSettings(StepSettings):
+    """Published .pt vectors as a vectors file of ours. Only tensors are read, never code."""
+
+    step: ClassVar[str] = "steer.import"
+
+    paths: tuple[str, ...] = option(..., "files vec*.pt, or folders of them, of one model", positional=True, min_length=1)
+    site: Literal["stream", "sublayers"] | None = option(None, "where the vectors belong (none: as the files' names say)")
+    layer: int | None = option(None, "the layer of a single vector (none: as its file's name says)", ge=0)
+
+
 class SweepSettings(StepSettings):
     """What is added, where, how often; and how answers are drawn."""
 
