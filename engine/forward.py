@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from transformers import Cache, DynamicCache
+from transformers import Cache
 
+from engine.cache import RoomyCache
 from engine.edits import Arm, Edits
 from engine.errors import EngineError, InputError
 from engine.models import LoadedModel
@@ -45,6 +46,7 @@ class Runner:
 
     def __init__(self, model: LoadedModel, steering: Steering | None) -> None:
         self.model, self.steering = model, steering
+        self.device = model.device
         self._edits = Edits(model, steering.arms) if steering else None
         self._selected: Rows | None = None
 
@@ -63,34 +65,45 @@ class Runner:
         """True if the first L−1 positions are unsteered, so rows of one prompt can branch off one prefill."""
         return self.steering is None or leaves_prompt_prefix(self.steering.rule)
 
+    def touched(self, rows: Rows, positions: Tensor, valid: Tensor) -> Tensor:
+        """Where `rows` are steered. positions: [batch, seq] absolute; valid: [batch, seq] bool, False on pads → the same."""
+        if self.steering is None:
+            return torch.zeros_like(valid)
+        return steered(self.steering.rule, positions, valid, rows.lengths, rows.firsts)
+
     def run(
-        self, rows: Rows, ids: Tensor, positions: Tensor, valid: Tensor, mask: Tensor, cache: Cache | None, keep: int
-    ) -> tuple[Tensor | None, Tensor]:
+        self,
+        rows: Rows,
+        ids: Tensor,
+        positions: Tensor,
+        touched: Tensor | None,
+        mask: Tensor | None,
+        cache: Cache | None,
+        keep: int,
+    ) -> Tensor | None:
         """One pass over `ids`: [batch, seq] at absolute `positions`.
 
-        valid: [batch, seq] bool, False on pads; mask: [batch, past + seq] bool over the cache too; keep: for how many last
-        tokens logits are wanted → logits [batch, keep, vocab] (None for keep 0, which skips the LM head) and where this pass
-        was steered, [batch, seq] bool.
+        touched: [batch, seq] bool on the CPU, where to steer (None: in the same columns as in the pass before); mask: [batch,
+        past + seq] bool over the cache too, None if there are no pads; keep: for how many last tokens logits are wanted →
+        logits [batch, keep, vocab], or None for keep 0, which skips the LM head.
         """
-        touched = torch.zeros_like(valid)
-        if self._edits and self.steering:
+        if self._edits:
             if self._selected is not rows:
                 self._edits.select(rows.arms)
                 self._selected = rows
-            touched = steered(self.steering.rule, positions, valid, rows.lengths, rows.firsts)
-            self._edits.aim(touched)
-        device = self.model.device
+            if touched is not None:
+                self._edits.aim(touched)
         inputs = {
-            "input_ids": ids.to(device),
-            "position_ids": positions.to(device),
-            "attention_mask": mask.to(device),
+            "input_ids": ids.to(self.device),
+            "position_ids": positions.to(self.device),
+            "attention_mask": None if mask is None else mask.to(self.device),
             "past_key_values": cache,
             "use_cache": cache is not None,
         }
         if keep == 0:
             self.model.model.base_model(**inputs)
-            return None, touched
-        return self.model.model(**inputs, logits_to_keep=keep).logits, touched
+            return None
+        return self.model.model(**inputs, logits_to_keep=keep).logits
 
 
 @dataclass(frozen=True)
@@ -102,27 +115,35 @@ class Prefix:
     touched: Tensor
 
 
-def prefill(runner: Runner, prompts: Sequence[tuple[int, ...]], rows: Rows) -> Prefix:
+def prefill(runner: Runner, prompts: Sequence[tuple[int, ...]], rows: Rows, room: int) -> Prefix:
     """Compute the first L−1 tokens of every row's prompt: once per prompt where the rule leaves them unsteered, else once per
-    prompt and arm; then the cache is branched (specs/engine.md §4 b2)."""
+    prompt and arm; then the cache is branched (specs/engine.md §4 b2). room: how many tokens come behind them."""
     by_prompt = runner.shares_prompts
     heads = [
-        (prompt[:-1], () if by_prompt else (int(arm), int(first)))
-        for prompt, arm, first in zip(prompts, rows.arms, rows.firsts, strict=True)
+        (prompt[:-1], () if by_prompt else (arm, first))
+        for prompt, arm, first in zip(prompts, rows.arms.tolist(), rows.firsts.tolist(), strict=True)
     ]
     owners: dict[object, int] = {}  # a row of each distinct head, for its arm
     for row, head in enumerate(heads):
         owners.setdefault(head, row)
     numbers = {head: number for number, head in enumerate(owners)}
     branch = torch.tensor([numbers[head] for head in heads])
-    cache = DynamicCache(config=runner.model.model.config)
     ids, valid = pad([prompts[row][:-1] for row in owners.values()], "left")
+    cache = RoomyCache(runner.model, ids.shape[1] + room)
     touched = torch.zeros_like(valid)
     if ids.shape[1]:
+        owning = rows.pick(torch.tensor(list(owners.values())))
         positions = (valid.cumsum(1) - 1).clamp_(min=0)
-        _, touched = runner.run(rows.pick(torch.tensor(list(owners.values()))), ids, positions, valid, valid, cache, keep=0)
-        cache.batch_select_indices(branch)  # indices on the CPU serve layers on any device
+        touched = runner.touched(owning, positions, valid)
+        runner.run(owning, ids, positions, touched, if_padded(valid), cache, keep=0)
+        if len(owners) < len(rows.arms):
+            cache.batch_select_indices(branch)  # indices on the CPU serve layers on any device
     return Prefix(cache, valid[branch], touched[branch])
+
+
+def if_padded(valid: Tensor) -> Tensor | None:
+    """`valid` as a mask; None if it hides nothing, which lets the model choose its fastest attention."""
+    return None if bool(valid.all()) else valid
 
 
 def pad(sequences: Sequence[Sequence[int]], side: str) -> tuple[Tensor, Tensor]:

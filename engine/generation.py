@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.forward import Rows, Runner, Steering, check_length, enough_memory, pad, prefill
+from engine.forward import Rows, Runner, Steering, check_length, enough_memory, if_padded, pad, prefill
 from engine.models import LoadedModel
 from engine.sampling import Sampling, choose
 from engine.store.records import Finish
+
+_DROP_AT = 4  # drop ended rows once they are a fourth of the batch: each cut copies the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def generate(
         chosen = order[start : start + batch_size]
         batch = [rows[index] for index in chosen]
         with runner.attached(), enough_memory(len(batch)):
-            tokens, touched = write(runner, batch, sampling, torch.tensor(sorted(stops)))
+            tokens, touched = write(runner, batch, sampling, np.array(sorted(stops), dtype=np.int64))
         for index, row, written, map_ in zip(chosen, batch, tokens.tolist(), touched, strict=True):
             yield index, _completion(row, written, map_, stops)
 
@@ -73,51 +75,63 @@ def check_rows(model: LoadedModel, rows: Sequence[Row], sampling: Sampling) -> N
     check_length(model, longest + sampling.max_new_tokens, "shorten the prompts or give a smaller --max-new-tokens")
 
 
-def _write_cached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stops: Tensor) -> tuple[Tensor, Tensor]:
+def _write_cached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stops: np.ndarray) -> tuple[np.ndarray, Tensor]:
     """→ tokens [batch, steps] (after a stop: anything) and the steered map [batch, longest + steps] bool."""
-    rows = _rows(runner, batch)
-    prefix = prefill(runner, [row.prompt for row in batch], rows)
+    rows, steps, device = _rows(runner, batch), sampling.max_new_tokens, runner.device
     record = _Record(batch, sampling)
-    record.prompt(prefix.valid, prefix.touched)
-    cache, width = prefix.cache, prefix.valid.shape[1]
-    mask = torch.cat([prefix.valid, torch.ones(len(batch), sampling.max_new_tokens, dtype=torch.bool)], 1)
-    alive = torch.arange(len(batch))
-    current = torch.tensor([row.prompt[-1] for row in batch])
-    ended = torch.zeros(len(batch), dtype=torch.bool)
-    for step in range(sampling.max_new_tokens):
-        positions = (rows.lengths - 1 + step)[:, None]
-        seen = mask[:, : width + step + 1]
-        logits, touched = runner.run(
-            rows, current[:, None], positions, torch.ones_like(positions, dtype=torch.bool), seen, cache, 1
-        )
+    prefix = prefill(runner, [row.prompt for row in batch], rows, room=steps)
+    record.mark((prefix.valid.cumsum(1) - 1).clamp_(min=0), prefix.touched)
+    positions = rows.lengths[:, None] - 1 + torch.arange(steps)
+    touched = runner.touched(rows, positions, torch.ones_like(positions, dtype=torch.bool))
+    record.mark(positions, touched)
+    as_before = [False, *(touched[:, 1:] == touched[:, :-1]).all(0).tolist()]
+    positions, mask, width = positions.to(device), _decoding_mask(prefix.valid, steps), prefix.valid.shape[1]
+    mask = None if mask is None else mask.to(device)
+    current = torch.tensor([row.prompt[-1] for row in batch], device=device)
+    alive, ended = np.arange(len(batch)), np.zeros(len(batch), dtype=bool)
+    for step in range(steps):
+        aim = None if as_before[step] else touched[:, step : step + 1]
+        seen = None if mask is None else mask[:, : width + step + 1]
+        logits = runner.run(rows, current[:, None], positions[:, step : step + 1], aim, seen, prefix.cache, 1)
         assert logits is not None
-        current = choose(logits[:, -1], sampling, record.seeds[alive.numpy()], step).to("cpu")
-        record.step(alive, positions, touched, step, current)
-        ended |= torch.isin(current, stops)
-        if ended.all():
+        current = choose(logits[:, -1], sampling, record.seeds[alive], step)
+        written = current.cpu().numpy()
+        record.tokens[alive, step] = written
+        ended |= (written[:, None] == stops).any(1)
+        count = np.count_nonzero(ended)
+        if count == len(ended):
             break
-        if ended.sum() >= len(alive) // 2 + 1:  # drop ended rows once they are most: each cut copies the cache
-            keep = (~ended).nonzero()[:, 0]
-            alive, current, ended = alive[keep], current[keep], ended[keep]
-            mask, rows = mask[keep], rows.pick(keep)
-            cache.batch_select_indices(keep)
+        if count * _DROP_AT >= len(ended) and step + 1 < steps:
+            keep = torch.from_numpy(np.flatnonzero(~ended))
+            rows, current, positions, touched = rows.pick(keep), current[keep], positions[keep], touched[keep]
+            mask = None if mask is None else mask[keep]
+            alive, ended = alive[~ended], ended[~ended]
+            prefix.cache.batch_select_indices(keep)
+            as_before[step + 1] = False
     return record.tokens, record.touched
 
 
-def _write_uncached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stops: Tensor) -> tuple[Tensor, Tensor]:
+def _decoding_mask(valid: Tensor, steps: int) -> Tensor | None:
+    """Over the prompts, `valid` [batch, width], and everything that is written behind them."""
+    padded = if_padded(valid)
+    return None if padded is None else torch.cat([padded, torch.ones(len(valid), steps, dtype=torch.bool)], 1)
+
+
+def _write_uncached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stops: np.ndarray) -> tuple[np.ndarray, Tensor]:
     """`_write_cached` without a cache and without sharing anything."""
     rows = _rows(runner, batch)
     record = _Record(batch, sampling)
-    everyone = torch.arange(len(batch))
     ids, valid = pad([row.prompt for row in batch], "left")
-    ended = torch.zeros(len(batch), dtype=torch.bool)
+    ended = np.zeros(len(batch), dtype=bool)
     for step in range(sampling.max_new_tokens):
         positions = (valid.cumsum(1) - 1).clamp_(min=0)
-        logits, touched = runner.run(rows, ids, positions, valid, valid, None, 1)
+        touched = runner.touched(rows, positions, valid)
+        record.mark(positions, touched)
+        logits = runner.run(rows, ids, positions, touched, valid, None, 1)
         assert logits is not None
-        current = choose(logits[:, -1], sampling, record.seeds, step).to("cpu")
-        record.step(everyone, positions, touched, step, current)
-        ended |= torch.isin(current, stops)
+        current = choose(logits[:, -1], sampling, record.seeds, step).cpu()
+        record.tokens[:, step] = current.numpy()
+        ended |= (current.numpy()[:, None] == stops).any(1)
         if ended.all():
             break
         ids = torch.cat([ids, current[:, None]], 1)
@@ -126,24 +140,17 @@ def _write_uncached(runner: Runner, batch: Sequence[Row], sampling: Sampling, st
 
 
 class _Record:
-    """What a batch has written and where it was steered, by row and absolute position."""
+    """What a batch has written and where it is steered, by row and absolute position."""
 
     def __init__(self, batch: Sequence[Row], sampling: Sampling) -> None:
         longest = max(len(row.prompt) for row in batch)
         self.seeds = np.array([row.seed for row in batch], dtype=np.uint64)
-        self.tokens = torch.zeros(len(batch), sampling.max_new_tokens, dtype=torch.int64)
+        self.tokens = np.zeros((len(batch), sampling.max_new_tokens), dtype=np.int64)
         self.touched = torch.zeros(len(batch), longest + sampling.max_new_tokens, dtype=torch.bool)
 
-    def prompt(self, valid: Tensor, touched: Tensor) -> None:
-        self._mark(torch.arange(len(self.tokens)), (valid.cumsum(1) - 1).clamp_(min=0), touched)
-
-    def step(self, rows: Tensor, positions: Tensor, touched: Tensor, step: int, tokens: Tensor) -> None:
-        self._mark(rows, positions, touched)
-        self.tokens[rows, step] = tokens
-
-    def _mark(self, rows: Tensor, positions: Tensor, touched: Tensor) -> None:
+    def mark(self, positions: Tensor, touched: Tensor) -> None:
         row, column = touched.nonzero(as_tuple=True)
-        self.touched[rows[row], positions[row, column]] = True
+        self.touched[row, positions[row, column]] = True
 
 
 def _rows(runner: Runner, batch: Sequence[Row]) -> Rows:

@@ -13,7 +13,7 @@ from itertools import islice
 
 import torch
 
-from engine.forward import Runner, Steering, check_length, enough_memory, pad, prefill
+from engine.forward import Runner, Steering, check_length, enough_memory, if_padded, pad, prefill
 from engine.models import LoadedModel
 
 
@@ -56,14 +56,13 @@ def _score(runner: Runner, batch: Sequence[Query]) -> list[Likelihood]:
     rows = runner.rows(
         [len(query.prompt) for query in batch], [query.arm for query in batch], [query.marker for query in batch]
     )
-    prefix = prefill(runner, [query.prompt for query in batch], rows)
     ids, valid = pad([(query.prompt[-1], *query.continuation) for query in batch], "right")
     width = ids.shape[1]
-    positions = rows.lengths[:, None] - 1 + torch.arange(width)
-    mask = torch.cat([prefix.valid, valid], 1)
+    prefix = prefill(runner, [query.prompt for query in batch], rows, width)
     # pads behind a row may reach past the model's last position; they are hidden, so any position does for them
-    positions = torch.where(valid, positions, 0)
-    logits, _ = runner.run(rows, ids, positions, valid, mask, prefix.cache, keep=width)
+    positions = torch.where(valid, rows.lengths[:, None] - 1 + torch.arange(width), 0)
+    mask = if_padded(torch.cat([prefix.valid, valid], 1))
+    logits = runner.run(rows, ids, positions, runner.touched(rows, positions, valid), mask, prefix.cache, keep=width)
     assert logits is not None
     logprobs = logits.float().log_softmax(-1)  # [batch, width, vocab]; position i predicts what follows i continuation tokens
     wanted = [

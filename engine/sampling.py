@@ -48,20 +48,44 @@ def choose(logits: Tensor, sampling: Sampling, seeds: np.ndarray, step: int) -> 
     """logits: [batch, vocab] → [batch] token ids."""
     if sampling.temperature == 0:
         return logits.argmax(-1)
-    probabilities = torch.softmax(_cut(logits.float() / sampling.temperature, sampling), -1, dtype=torch.float64)
-    cumulative = probabilities.cumsum(-1)
+    likely, tokens = candidates(logits, sampling)
+    cumulative = torch.softmax(likely, -1, dtype=torch.float64).cumsum(-1)
     draws = torch.from_numpy(uniform(seeds, step)).to(logits.device)[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, draws, right=True).squeeze(-1).clamp_(max=logits.shape[-1] - 1)
+    drawn = torch.searchsorted(cumulative, draws, right=True).clamp_(max=likely.shape[-1] - 1)
+    return (drawn if tokens is None else tokens.gather(1, drawn)).squeeze(-1)
 
 
-def _cut(logits: Tensor, sampling: Sampling) -> Tensor:
-    """Set to −inf what top-k and then top-p leave out; the token that crosses `top_p` stays in."""
-    if 0 < sampling.top_k < logits.shape[-1]:
-        threshold = logits.topk(sampling.top_k).values[:, -1:]
-        logits = logits.masked_fill(logits < threshold, -torch.inf)
+def candidates(logits: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:
+    """What may be drawn: logits over the temperature, −inf where top-k or then top-p leaves a token out, and which tokens they
+    belong to, by ascending id; both [batch, candidates]. None stands for the whole vocabulary in its order."""
+    tokens, scaled = None, logits.float() / sampling.temperature
+    if 0 < sampling.top_k < scaled.shape[-1]:
+        threshold, best = _best(scaled, sampling.top_k)
+        tokens = best.sort(-1).values
+        scaled = scaled.gather(1, tokens)
+        scaled = scaled.masked_fill(scaled < threshold, -torch.inf)
     if sampling.top_p < 1:
-        ranked, order = logits.sort(descending=True, stable=True)
-        probabilities = ranked.softmax(-1)
-        outside = probabilities.cumsum(-1) - probabilities >= sampling.top_p
-        logits = logits.masked_fill(outside.scatter(1, order, outside), -torch.inf)
-    return logits
+        scaled = _nucleus(scaled, sampling.top_p)
+    return scaled, tokens
+
+
+def _best(logits: Tensor, top_k: int) -> tuple[Tensor, Tensor]:
+    """The k-th best logit of every row, [batch, 1], and tokens among which are all that reach it: ties stay in, as in
+    transformers, and are common in bfloat16."""
+    count = top_k
+    while True:
+        count = min(count + 8, logits.shape[-1])
+        values, tokens = logits.topk(count)
+        threshold = values[:, top_k - 1, None]
+        if count == logits.shape[-1] or bool((values[:, -1:] < threshold).all()):
+            return threshold, tokens
+        count *= 2
+
+
+def _nucleus(logits: Tensor, top_p: float) -> Tensor:
+    """Leave out the least likely, up to 1 − top_p of probability: the token that crosses `top_p` stays in, and of equals the
+    one that comes last, as in transformers."""
+    ranked, order = logits.sort(stable=True)
+    outside = ranked.softmax(-1).cumsum(-1) <= 1 - top_p
+    outside[:, -1] = False
+    return logits.masked_fill(outside.scatter(1, order, outside), -torch.inf)

@@ -127,7 +127,6 @@ def test_an_unsteered_arm_equals_no_steering(parity):
 
 
 def test_hooks_are_gone_after_an_error(parity):
-    steering = Steering([{SITE: torch.zeros(3)}])  # of another width
-    with pytest.raises(RuntimeError):
-        list(generate(parity, [Row(PROMPTS[0])], SAMPLING, steering))
+    with pytest.raises(IndexError):
+        list(generate(parity, [Row((1, 999))], SAMPLING, Steering(ARMS)))  # the model has no token 999
     assert not any(module._forward_hooks for module in parity.model.modules())
