@@ -150,6 +150,20 @@ class CheckSettings(StepSettings):
     all: bool = option(False, "show every problem, not the first twenty of each file")
 
 
+class ProcessSettings(StepSettings):
+    """Make a CAA-form data set's training and test files from its raw items: shuffled, split, letters balanced."""
+
+    step: ClassVar[str] = "data.process"
+
+    folder: str = option(..., "folder that has raw/<behaviour>/", positional=True)
+    behaviors: tuple[str, ...] = option((), "only these behaviours (none: all)", affects_result=False)
+    seed: int = option(0, "of the shuffle and of the order of options")
+    generate: int = option(1000, "at most so many items to make vectors from", ge=1)
+    test: int = option(50, "items to report on", ge=1)
+    to: str | None = option(None, "folder to write generate/ and test/ into (none: beside raw/)", affects_result=False)
+    overwrite: bool = option(False, "replace files that are there with other contents", affects_result=False)
+
+
 class GetSettings(StepSettings):
     """Download the published CAA data sets into the workspace, each file checked against its pinned hash."""
 

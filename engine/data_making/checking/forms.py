@@ -41,6 +41,19 @@ def _open_ended(rows: Sequence[Row]) -> Iterator[Finding]:
             yield found
 
 
+def _classes(rows: Sequence[Row]) -> Iterator[Finding]:
+    for row, record in rows:
+        names = ("class", "question", *(["answer"] if "answer" in record else []))
+        yield from (found for name in names if (found := text_problem(record, row, name)))
+    classes = {record["class"] for _, record in rows if isinstance(record.get("class"), str)}
+    if len(classes) == 1:
+        yield problem(None, "class", f"is always {classes.pop()!r}", "a contrast needs another class")
+
+
+def _class_text(record: Any) -> str:
+    return " ".join(str(record.get(name, "")) for name in ("class", "question", "answer"))
+
+
 def _query_texts(rows: Sequence[Row]) -> Iterator[Finding]:
     for row, text in rows:
         if not text.strip():
@@ -55,6 +68,7 @@ OBJECTS: tuple[Form, ...] = (
     Form("phrases", ("instruction", "eval_phrase"), phrase_records.ours, _field("id")),
     Form("TED phrases", ("modifier", "eval_prompt"), phrase_records.published, _field("modifier")),
     Form("two-choice test", ("correct", "incorrect", "correct_full_text"), choices.tests, _field("prompt"), _field("correct")),
+    Form("labelled classes", ("class",), _classes, _class_text),
 )
 RAW = Form("raw contrast pairs", choices.ANSWERS, choices.raw, _contrast_text, choices.raw_letter)
 AB = Form("A/B contrast pairs", choices.ANSWERS, choices.ab, _contrast_text, _field("answer_matching_behavior"))

@@ -14,6 +14,7 @@ from engine.data_making.duplicates import normalised
 
 PROVENANCE = ".provenance.json"
 _NEEDED = "generate_dataset.json"
+_CLASSES = "classes.json"
 _AB_TEST = "test_dataset_ab.json"
 
 
@@ -34,6 +35,8 @@ def layout_findings(folder: Path, read: Mapping[Path, Rows]) -> Iterator[Finding
     generate = folder / "generate"
     for behavior in sorted(path.name for path in generate.iterdir() if path.is_dir()) if generate.is_dir() else ():
         made, tests = generate / behavior, folder / "test" / behavior
+        if (made / _CLASSES).is_file() and not (made / _NEEDED).is_file():
+            continue  # classes are contrasted with each other and have no A/B items
         if not (made / _NEEDED).is_file():
             yield problem(None, f"generate/{behavior}", f"has no {_NEEDED}", "the loader needs it")
         if not (tests / _AB_TEST).is_file():

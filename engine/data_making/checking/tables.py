@@ -20,10 +20,13 @@ Row = tuple[int, Any]
 
 
 def harm(rows: Sequence[Row]) -> Iterator[Finding]:
-    missing = _missing_columns(rows, HARM)
+    """With the beginnings of answers, which vectors are made of; or prompts and labels alone, which are asked."""
+    answered = any(column in record for _, record in rows for column in HARM[2:])
+    columns = HARM if answered else HARM[:2]
+    missing = _missing_columns(rows, columns)
     yield from missing
     for row, record in rows:
-        yield from _empty_cells(row, record, HARM)
+        yield from _empty_cells(row, record, columns)
         if record.get("label", "harmful") not in _LABELS:
             yield problem(row, "label", f"is {record['label']!r}", f"write {' or '.join(_LABELS)}")
         if record.get("refusal", "") == record.get("nonrefusal", " "):

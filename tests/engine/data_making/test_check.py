@@ -65,6 +65,10 @@ def write(folder: Path, name: str, content: object) -> str:
     return str(path)
 
 
+def labelled(name: object, **fields: object) -> dict:
+    return {"class": name, "question": "q?"} | fields
+
+
 HARM = "prompt,label,refusal,nonrefusal\nBurn it,harmful,No.,Sure\nBake it,harmless,No.,Sure\n"
 TRUTH = "truth,fiction,topic,sub_topic,truth_question,fiction_question,truth_accepetance,truth_rejection,"
 CLEAN = {
@@ -76,6 +80,8 @@ CLEAN = {
     "queries": ("x.json", ["one?", "two?"], "queries"),
     "phrases of ours": ("x.jsonl", json.dumps(phrase()) + "\n", "phrases"),
     "published phrases": ("x.json", [CONTROL, published("witty")], "TED phrases"),
+    "labelled classes": ("x.json", [labelled("kind"), labelled("curt"), labelled("calm", answer="so")], "labelled classes"),
+    "harm questions": ("x.csv", "prompt,label\nBurn it,harmful\nBake it,harmless\n", "harmful and harmless prompts"),
     "harm table": ("x.csv", HARM, "harmful and harmless prompts"),
     "hallucination table": (
         "x.csv",
@@ -119,6 +125,10 @@ FAULTY = {  # content, the lines said about it (row: field: what …)
     "measure": ([phrase(measure="yes")], ["0: measure: is not true or false"]),
     "same id": ([phrase(), phrase()], ["1: id: is 'brisk', as in row 0"]),
     "edit_pair": ([CONTROL, published("x", edit_pair=False)], ["1: edit_pair: is False; write true or null"]),
+    "class without a question": ([labelled("kind"), {"class": "curt"}], ["1: question: is missing"]),
+    "class that is no text": ([labelled("kind"), labelled(2), labelled("calm")], ["1: class: is a number, not a text"]),
+    "class with an empty answer": ([labelled("kind"), labelled("curt", answer="")], ["1: answer: is empty"]),
+    "one class only": ([labelled("kind")], [" class: is always 'kind'"]),
     "no control": ([published("x")], [' modifier: 0 controls (modifier "")']),
 }
 

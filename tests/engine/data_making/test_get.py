@@ -87,8 +87,9 @@ def test_the_sets_come_whole_and_are_what_steering_reads(workspace, mirror, caps
     folder = workspace / "datasets/caa"
     assert files(folder) == {file.path for file in CAA} | {"caa.provenance.json"}
     assert all((folder / file.path).read_bytes() == (SEEDS / file.path).read_bytes() for file in CAA)
-    data = load_data(str(folder), "refusal", "prompt", 50)
-    assert (len(data.pairs), len(data.test.items), len(data.test.prompts)) == (358, 50, 50)
+    data = load_data(str(folder), "refusal", "ab", 50)
+    sizes = [len(examples) for examples in data.contrast.classes.values()]
+    assert (sizes, len(data.test.items), len(data.test.prompts)) == ([353, 353], 50, 50)
     assert get(capsys, mirror)[1].startswith("get caa: 0 files fetched, 23 were there")
     assert max(mirror.asked.values()) == 1
     notes = [json.loads(line) for line in (workspace / "made").read_text().splitlines()]
