@@ -15,7 +15,7 @@ from engine.store.records import (
     text_hash,
 )
 from engine.store.segments import Segment, read_segment, segments_of, writer_name
-from engine.store.tensors import load_tensors, read_header, save_tensors
+from engine.store.tensors import load_arrays, load_tensors, read_header, save_tensors
 
 __all__ = [
     "Response",
@@ -23,6 +23,7 @@ __all__ = [
     "Segment",
     "append_records",
     "cells_with_responses",
+    "load_arrays",
     "load_tensors",
     "measurements_folder",
     "note_artifact",

@@ -11,6 +11,7 @@ from engine.atomic import write_whole
 from engine.errors import EngineError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 _HEADER_FIELD = "tiller"
@@ -26,6 +27,17 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
 def load_tensors(path: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise _unreadable(path, str(error)) from error
+
+
+def load_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """`load_tensors` for figures, which need no torch."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
 
     try:
         return load_file(path)
