@@ -76,8 +76,9 @@ def test_contrast_pairs_become_a_data_set_that_steering_reads(workspace, capsys)
 
     made = provenance(workspace)
     held = made["splits"]["validation"]
-    data = load_data(str(workspace / "datasets/made"), "agree", "prompt", held)
-    assert (len(data.pairs), len(data.validation.items), len(data.test.items)) == tuple(made["splits"].values())
+    data = load_data(str(workspace / "datasets/made"), "agree", "ab", held)
+    shows = data.contrast.classes["positive"]
+    assert (len(shows), len(data.validation.items), len(data.test.items)) == tuple(made["splits"].values())
     notes = [json.loads(line) for line in (workspace / "made").read_text().splitlines()]
     assert {note["kind"] for note in notes} == {"dataset", "replies"}
     assert all((workspace / note["path"]).is_file() for note in notes)
