@@ -13,7 +13,7 @@ from engine.families import Site
 from engine.forward import Steering
 from engine.generation import Row, generate
 from engine.identity import resolve_model
-from engine.models import load
+from engine.models import load, require_gradients
 from engine.sampling import Sampling
 
 
@@ -100,3 +100,89 @@ def test_missing_demo_weights_are_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr("engine.demo.weights.SHIPPED", tmp_path)
     with pytest.raises(EngineError, match="weights of model demo are missing"):
         load("demo")
+
+
+@pytest.fixture
+def adapter(folder, tmp_path):
+    """An adapter on the tiny Llama, as peft writes one: (its folder, the logits with it)."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    base = load(str(folder), dtype="float32")
+    config = LoraConfig(r=4, target_modules=["q_proj", "down_proj"], init_lora_weights=False)
+    adapted = get_peft_model(base.model, config)  # pyright: ignore[reportArgumentType]
+    adapted.save_pretrained(tmp_path / "adapter")
+    with torch.inference_mode():
+        return tmp_path / "adapter", adapted(IDS).logits
+
+
+IDS = torch.tensor([[1, 2, 3, 4]])
+
+
+def test_an_adapter_folder_is_its_base_with_the_change_merged(folder, adapter):
+    path, wanted = adapter
+    model = load(str(path), dtype="float32")
+    with torch.inference_mode():
+        torch.testing.assert_close(model.model(IDS).logits, wanted, atol=1e-5, rtol=1e-5)
+        assert not torch.allclose(load(str(folder), dtype="float32").model(IDS).logits, wanted, atol=1e-2)
+    assert not [name for name, _ in model.model.named_modules() if "lora" in name]
+    assert model.identity.startswith(resolve_model(str(folder)).identity + "+")
+
+
+def test_an_adapter_lies_beside_quantised_weights_and_changes_them(adapter):
+    path, _ = adapter
+    model, other = load(str(path), quantize="8bit"), load(str(resolve_model(str(path)).base.location), quantize="8bit")  # pyright: ignore
+    with torch.inference_mode():
+        assert not torch.allclose(model.model(IDS).logits, other.model(IDS).logits, atol=1e-2)
+    rows = [Row((1, 2, 3), arm=arm) for arm in range(2)]
+    found = dict(generate(model, rows, Sampling(4, temperature=0), Steering([{}, {Site(1): torch.full((128,), 50.0)}])))
+    assert found[0].ids != found[1].ids
+
+
+def test_an_adapters_identity_follows_base_and_adapter_but_not_what_is_told_about_it(adapter):
+    path, _ = adapter
+    before = resolve_model(str(path)).identity
+    (path / "tiller.json").write_text("{}")
+    assert resolve_model(str(path)).identity == before
+    weights = bytearray((path / "adapter_model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (path / "adapter_model.safetensors").write_bytes(bytes(weights))
+    assert resolve_model(str(path)).identity != before
+
+
+BROKEN_ADAPTERS = {
+    "no JSON": ("{", "names no base model"),
+    "no base": ('{"base_model_name_or_path": null}', "names no base model"),
+    "a base that is nowhere": ('{"base_model_name_or_path": "no/such-model"}', "without its base model: .*no/such-model"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN_ADAPTERS)
+def test_an_adapter_without_a_base_is_one_sentence(tmp_path, case):
+    text, words = BROKEN_ADAPTERS[case]
+    (tmp_path / "adapter_config.json").write_text(text)
+    with pytest.raises(InputError, match=words):
+        load(str(tmp_path))
+
+
+def test_an_adapter_of_another_architecture_is_one_sentence(adapter, folder):
+    path, _ = adapter
+    config = json.loads((path / "adapter_config.json").read_text())
+    (path / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "demo"}))
+    with pytest.raises(EngineError, match="could not be put on demo: "):
+        load(str(path))
+
+
+def test_gradients_through_4_bit_weights_on_a_cpu_are_refused():
+    require_gradients(load("demo"))
+    with pytest.raises(InputError, match=r"4-bit weights of demo are wrong on a CPU; use a GPU, 8-bit or unquantised"):
+        require_gradients(load("demo", quantize="4bit", device_map="cpu"))
+
+
+def test_gradients_of_the_widths_that_the_4_bit_kernel_takes_are_refused_too(parity, tmp_path):
+    """Hidden 256, MLP 704: where the library's gradients were seen to be garbage (specs/engine.md §1)."""
+    shape = {"hidden_size": 256, "intermediate_size": 704, "num_hidden_layers": 1, "num_attention_heads": 4}
+    LlamaForCausalLM(LlamaConfig(vocab_size=64, **shape)).save_pretrained(tmp_path)
+    parity.tokenizer.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="wrong on a CPU"):
+        require_gradients(load(str(tmp_path), quantize="4bit", device_map="cpu"))

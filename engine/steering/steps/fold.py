@@ -42,6 +42,7 @@ def _fold(experiment: Experiment, settings: FoldSettings, cell: Cell, folder: Pa
     model = load_source(experiment.source, None, settings.device_map, settings.dtype)
     arms.check(model, [cell])
     arm, dtype = arms.arm(cell), model.model.dtype
+    name = experiment.workspace.relative(folder)
     ids, valid = _checks(experiment, model)
     folded = fold(model, arm)
     wanted = steered_logits(model, arm, ids, valid)
@@ -64,7 +65,7 @@ def _fold(experiment: Experiment, settings: FoldSettings, cell: Cell, folder: Pa
             "difference": found,
         }
         (temporary / PROVENANCE).write_text(json.dumps(record, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    notice(f"serve it with `vllm serve {folder}` or `transformers serve {folder}`")
+    notice(f"serve it with `vllm serve {name}` or `transformers serve {name}`")
 
 
 def _checks(experiment: Experiment, model: LoadedModel) -> tuple[Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""Folding (specs/steering.md §4.1, P14): written to disk and loaded again, the folded model gives the steered model's logits."""
+"""Folding (specs/steering.md §4.1, P14): written and loaded again, the folded model gives the steered model's logits."""
 
 from __future__ import annotations
 
