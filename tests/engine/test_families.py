@@ -24,6 +24,7 @@ from transformers import (
     Qwen3Config,
 )
 
+from engine.edits import Edits, Slide, Transport
 from engine.errors import EngineError
 from engine.families import Family, Site, family_of, register
 from engine.forward import Steering
@@ -32,7 +33,9 @@ from engine.hooks import edited, reading
 from engine.likelihood import Query, likelihoods
 from engine.models import LoadedModel, wrap
 from engine.sampling import Sampling
-from engine.steering.vectors import mean_differences
+from engine.steering.editing.linear import erased_and_added, leace_functional
+from engine.steering.editing.scrub import scrub
+from engine.steering.vectors import difference_weights, mean_differences
 
 LAYERS, HIDDEN = 3, 32
 SHAPE = {
@@ -125,19 +128,49 @@ def test_every_row_of_a_batch_is_edited_and_nothing_stays(model):
 
 @pytest.mark.parametrize("kind", ["stream", "attn", "mlp"])
 def test_cached_uncached_and_batched_steering_agree(model, kind):
-    """P5 for every family: rows of three prompts and three multipliers, behind left padding."""
-    vector = mean_differences(model, [(*p, 40) for p in PROMPTS], [(*p, 41) for p in PROMPTS], [Site(1, kind)])[
-        Site(1, kind)
-    ].vector
-    steering = Steering([{Site(1, kind): m * vector} for m in (-1.0, 0.0, 2.0)], "completion")
+    """P5 for every family and kind of edit: rows of unequal prompts, each with an edit of its own, behind left padding."""
+    site = Site(1, kind)
+    found = mean_differences(model, [(*p, 40) for p in PROMPTS], [(*p, 41) for p in PROMPTS], [site])[site]
+    vector, mean = 10 * found.vector, found.mean
+    basis, _ = torch.linalg.qr(torch.stack([vector, mean, torch.linspace(-1, 1, HIDDEN)], 1))
+    core = torch.tensor([[0.5, 1.0, 0.0], [1.0, -0.5, 0.3], [0.0, 0.3, 2.0]])
+    edits = [
+        None,
+        -1.0 * vector,
+        2.0 * vector,
+        erased_and_added(0.0, vector, vector, mean),
+        erased_and_added(-2.0, vector, mean + vector, mean),
+        Transport(basis, core, 1.3, mean, mean + vector),
+        Transport(basis, core, 0.7, mean, mean - vector, vector, float(vector @ mean)),
+    ]
+    steering = Steering([{} if edit is None else {site: edit} for edit in edits], "completion")
+    rows = [Row(PROMPTS[(arm + shift) % 3], arm=arm) for arm in range(len(edits)) for shift in (0, 1)]
+
+    def ids(batch_size: int, use_cache: bool) -> list[tuple[int, ...]]:
+        written = dict(generate(model, rows, Sampling(5, temperature=0), steering, batch_size, frozenset(), use_cache))
+        return [written[index].ids for index in range(len(rows))]
+
+    alone = ids(1, False)
+    assert len({alone[2 * arm] for arm in range(len(edits))}) > 2  # the edits do something
+    assert ids(1, True) == alone
+    assert ids(len(rows), True) == alone
+    assert ids(len(rows), False) == alone
+
+
+@pytest.mark.parametrize("rule", ["all", "legacy_before"])
+def test_steered_prompts_agree_too(model, rule):
+    """Rules that reach into the prompt: each arm has a prefill of its own."""
+    sites = model.sites("attn", "mlp")
+    slides = {site: Slide(torch.linspace(-30, 30, HIDDEN), torch.linspace(1, 0, HIDDEN) / 99, 5.0) for site in sites}
+    steering = Steering([{}, slides, {Site(0): torch.linspace(-200, 200, HIDDEN)}], rule)
     rows = [Row(prompt, arm=arm) for prompt in PROMPTS for arm in range(3)]
 
     def ids(batch_size: int, use_cache: bool) -> list[tuple[int, ...]]:
-        found = dict(generate(model, rows, Sampling(6, temperature=0), steering, batch_size, frozenset(), use_cache))
-        return [found[index].ids for index in range(len(rows))]
+        written = dict(generate(model, rows, Sampling(4, temperature=0), steering, batch_size, frozenset(), use_cache))
+        return [written[index].ids for index in range(len(rows))]
 
     alone = ids(1, False)
-    assert ids(1, True) == alone
+    assert len({alone[arm] for arm in range(3)}) > 1  # of one prompt
     assert ids(9, True) == alone
     assert ids(9, False) == alone
 
@@ -162,6 +195,34 @@ def test_vectors_do_not_depend_on_batches_and_padding(model):
     together, alone = (mean_differences(model, positive, negative, sites, size) for size in (3, 1))
     for site in sites:
         torch.testing.assert_close(together[site].vector, alone[site].vector, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("method", ["leace", "orth"])
+def test_scrubbing_fits_each_sublayer_on_what_the_edits_before_it_left(model, method):
+    """Against the plain way: for every sublayer and multiplier a run of its own with the edits found so far."""
+    multipliers = [1.0, -0.5]
+    sequences = [(*p, 40) for p in PROMPTS] + [(*p, 41) for p in PROMPTS]
+    weights = difference_weights({"positive": 3, "negative": 3}, "positive")
+    chains = scrub(model, sequences, weights, multipliers, method, batch_size=5)
+    for multiplier, chain in zip(multipliers, chains, strict=True):
+        assert list(chain.slides) == model.sites("attn", "mlp")
+        for site, slide in chain.slides.items():
+            earlier = {other: chain.slides[other] for other in chain.slides if other < site}
+            x = torch.stack([states_under(model, earlier, site, ids) for ids in sequences]).double()
+            vector = x[:3].mean(0) - x[3:].mean(0)
+            functional = vector if method == "orth" else leace_functional(x, vector)
+            wanted = erased_and_added(multiplier, vector, functional, x.mean(0))
+            torch.testing.assert_close(slide.moved(x), wanted.moved(x), atol=1e-2, rtol=1e-3)
+            assert chain.norms[site] == pytest.approx(float(vector.norm()), rel=1e-3)
+
+
+def states_under(model: LoadedModel, arm, site: Site, ids: tuple[int, ...]) -> torch.Tensor:
+    """The last token's state at a site while an arm edits others, all tokens."""
+    edits = Edits(model, [arm])
+    edits.select(torch.tensor([0]))
+    edits.aim(torch.ones(1, len(ids), dtype=torch.bool))
+    with edits.attached():
+        return states(model, [site], ids)[site]
 
 
 def test_an_unknown_family_is_named_with_the_mend():
