@@ -53,7 +53,8 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One pair of axes. `counts` says what each curve's numbers rest on, `note` what the bands are; `follows` gives the curve
+    """One pair of axes. `counts` says what each curve's numbers rest on, `note` what the bands are (empty: there
+    are none); `follows` gives the curve
     whose colour a curve takes, dashed (a control, or the other sign). `remarks`: whole sentences about all of it. Without
     `y_range` the axis holds every band. `digits` behind the point."""
 
@@ -143,7 +144,7 @@ def table(panel: Panel, width: int = 80) -> str:
     columns = []
     for curve in panel.curves:
         known = {point.x: point for point in curve.points}
-        cells = [_with_band(known.get(x), panel.digits) for x in xs]
+        cells = [_cell(known.get(x), panel) for x in xs]
         columns.append((textwrap.shorten(printable(curve.name), 30, placeholder="…"), cells))
     name = "layer" if panel.x_name == "layer" else "  × v"
     return text_table((name, [panel.x_text(x).rjust(5) for x in xs]), columns, numbers=True, width=width)
@@ -198,8 +199,12 @@ def _ticks(low: float, high: float) -> list[str]:
     return [f"{low + (high - low) * quarter / 4:.{digits}f}" for quarter in range(5)]
 
 
-def _with_band(at: Point | None, digits: int) -> str:
-    return f"{at.mean:.{digits}f} [{at.low:.{digits}f}–{at.high:.{digits}f}]" if at else ""
+def _cell(at: Point | None, panel: Panel) -> str:
+    """A mean with its band, where the panel has bands."""
+    if at is None:
+        return ""
+    mean, low, high = (f"{number:.{panel.digits}f}" for number in (at.mean, at.low, at.high))
+    return f"{mean} [{low}–{high}]" if panel.note else mean
 
 
 def _remarks(panel: Panel) -> list[str]:

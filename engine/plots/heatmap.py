@@ -56,7 +56,10 @@ class Heatmap:
 
 @dataclass(frozen=True, slots=True)
 class HeatmapPicture:
+    """`cell_width`: inches of a column."""
+
     maps: tuple[Heatmap, ...]
+    cell_width: float = 0.62
 
     def text(self, width: int, color: bool) -> str:
         return "\n\n".join(_terminal(one, width, color) for one in self.maps)
@@ -74,7 +77,7 @@ class HeatmapPicture:
 
     def drawn(self) -> Mapping[str, bytes]:
         rows, columns = grid(len(self.maps))
-        width = max(min(max(0.62 * len(one.columns) + 2.4, 4.2), 13) for one in self.maps)
+        width = max(min(max(self.cell_width * len(one.columns) + 2.4, 4.2), 13) for one in self.maps)
         height = max(min(max(0.42 * len(one.rows) + 1.7, 2.6), 13) for one in self.maps)
 
         def paint(figure: Figure) -> None:
