@@ -53,7 +53,8 @@ class Experiment:
         if not self.vectors_path.is_file():
             raise EngineError(
                 f"There are no vectors of '{self.settings.behavior}' for {self.settings.model} with these settings "
-                f"({self.workspace.relative(self.vectors_path)}); run `tiller steer vectors` with the same options first."
+                f"({self.workspace.relative(self.vectors_path)}); run `tiller steer vectors --behavior {self.settings.behavior} "
+                f"--model {self.settings.model}` with the same other options first."
             )
         return read_header(self.vectors_path)
 
@@ -152,7 +153,7 @@ def _layers(experiment: Experiment, settings: ApplySettings, source: VectorSourc
     if settings.together:
         everywhere = own is not None and settings.vector_layer is not None
         return tuple(range(own["layers"])) if own is not None and everywhere else with_vectors
-    if own is None and len(with_vectors) == 1:
+    if not source.own and len(with_vectors) == 1:
         return with_vectors
     return (_chosen_layer(experiment, settings, own),)
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
+from engine.data import ABItem, Contrast, Example, Message
 from engine.families import Site
 from engine.forward import Steering
 from engine.generation import Row, generate
 from engine.likelihood import Query, likelihoods
 from engine.models import LoadedModel
 from engine.sampling import Sampling
+from engine.steering.logit import letter_odds
+from engine.steering.reading import read_group
 from engine.steering.vectors import mean_differences
 
 PROMPTS = [[1, 5 + i, 10 + (7 * i) % 40, 3 + (5 * i) % 50, 4] for i in range(8)]
@@ -23,6 +30,9 @@ STREAM = {  # P1: norm and first four coordinates by layer
     3: (10.033219, [-1.691202, -0.744083, 4.506581, 5.030406]),
 }
 SUBLAYERS = [4.349169, 6.539101, 1.662988, 8.620742, 1.425352, 4.689952, 2.153830, 5.940782]  # P2: attn0, mlp0, …
+LOG_ODDS = [-1.606951, -1.191468, -1.742191, -0.801911, -2.120884, -5.728839, -2.339020, -2.466794]  # P3: z of the prompts
+LOG_ODDS_NORMS = [2.528062, 5.073177, 5.931258, 6.887281]  # P3: of the vectors by layer
+LOG_ODDS_FIRST = [-1.114815, -1.110686, 2.171663, 0.274035]  # P3: of the vector at layer 2
 AB = {  # P4: p(A) / (p(A) + p(B)) by rule and multiplier
     "completion": {-1.0: 0.011195, 0.0: 0.008714, 0.5: 0.017502, 1.0: 0.034825, 2.0: 0.030055},
     "generated": {-1.0: 0.011378, 0.0: 0.008714, 0.5: 0.016036, 1.0: 0.026733, 2.0: 0.025302},
@@ -49,6 +59,28 @@ def vectors(model: LoadedModel):
     return mean_differences(model, POSITIVE, NEGATIVE, model.sites("stream", "attn", "mlp"), batch_size=5)
 
 
+class PublishedLetters:
+    """The specification's prompts as chats: its tokens are the words of a tokenizer whose template adds nothing but 4 and 1."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        words = {f"t{i}": i for i in range(64)}
+        tokenizer = Tokenizer(models.WordLevel(words, unk_token="t0"))
+        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        wrapped = PreTrainedTokenizerFast(tokenizer_object=tokenizer)
+        wrapped.chat_template = "{% for message in messages %}{{ message.content }} {% endfor %}"
+        self.model = replace(model, tokenizer=wrapped)
+
+    def contrast(self) -> Contrast:
+        """Every item's letter is t40; t41 is the other one."""
+        sides: dict[str, list[Example]] = {"positive": [], "negative": []}
+        for number, prompt in enumerate(PROMPTS):
+            chat = (Message("user", " ".join(f"t{token}" for token in prompt)),)
+            item = ABItem(f"{number}", chat, "A", ("t6",), (" t40", " t41"))
+            for side, letter in zip(sides, item.letters, strict=True):
+                sides[side].append(Example(item.id, (*chat, Message("assistant", f"t6{letter}")), item))
+        return Contrast({side: tuple(examples) for side, examples in sides.items()}, "positive")
+
+
 def arms(vectors, multipliers):
     site = Site(2)
     return [{site: multiplier * vectors[site].vector} for multiplier in multipliers]
@@ -65,6 +97,16 @@ def test_p1_stream_vectors(vectors, layer):
 def test_p2_sublayer_vectors(model, vectors):
     norms = [vectors[site].vector.norm().item() for site in model.sites("attn", "mlp")]
     assert norms == pytest.approx(SUBLAYERS, abs=1e-4)
+
+
+def test_p3_vectors_of_log_odds(model):
+    letters = PublishedLetters(model)
+    odds = letter_odds(letters.model, letters.contrast(), batch_size=3)
+    assert odds.z.tolist() == pytest.approx(LOG_ODDS, abs=1e-4)
+    made = read_group(letters.model, {"": letters.contrast()}, model.sites("stream"), logit=True, batch_size=5)[""]
+    assert made.log_odds == pytest.approx(LOG_ODDS, abs=1e-4)
+    assert [made.vectors[site].vector.norm().item() for site in model.sites("stream")] == pytest.approx(LOG_ODDS_NORMS, abs=1e-4)
+    assert made.vectors[Site(2)].vector[:4].tolist() == pytest.approx(LOG_ODDS_FIRST, abs=1e-4)
 
 
 @pytest.mark.parametrize("rule", AB)

@@ -57,7 +57,8 @@ def _make(experiments: Sequence[Experiment], keep: bool) -> dict[str, str]:
     for group in _groups(experiments):
         names = ", ".join(one.settings.behavior for one in group)
         contrasts = {one.vectors_key: one.data.contrast for one in group}
-        total = sum(map(len, group[0].data.contrast.classes.values()))
+        classes, target = group[0].data.contrast.classes, group[0].data.contrast.target
+        total = len(classes[target]) if settings.logit else sum(map(len, classes.values()))
         with Progress(f"vectors {names}: chats", total) as progress:
             read = read_group(
                 model, contrasts, model.sites(*KINDS), settings.logit, keep, settings.batch_size, progress.advance

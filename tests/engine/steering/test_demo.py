@@ -33,8 +33,8 @@ def demo() -> LoadedModel:
 
 
 def stream_vectors(model: LoadedModel, behavior: str):
-    classes = load_data("demo", behavior, None, 0).contrast.classes
-    chats = [[encode_chat(model.tokenizer, one.chat).ids for one in classes[side]] for side in ("positive", "negative")]
+    target, other = load_data("demo", behavior, None, 0).contrast.classes.values()
+    chats = [[encode_chat(model.tokenizer, one.chat).ids for one in examples] for examples in (target, other)]
     return {site: found.vector for site, found in mean_differences(model, *chats, model.sites("stream")).items()}
 
 
@@ -42,7 +42,7 @@ def stream_vectors(model: LoadedModel, behavior: str):
 def agree(demo):
     """The agree vector at the layer that validation data choose."""
     vectors = stream_vectors(demo, "agree")
-    site = Site(choose_by_letters(demo, vectors, load_data("demo", "agree", None, 0).validation, 256).layer)
+    site = Site(choose_by_letters(demo, vectors, load_data("demo", "agree", None, 0).validation, 256)["stream"].layer)
     return site, vectors[site]
 
 
@@ -80,7 +80,7 @@ def test_random_vectors_of_equal_norm_move_it_less_than_a_quarter(demo, agree, c
 def test_the_refusal_vector_flips_refusal_both_ways(demo):
     vectors, validation = stream_vectors(demo, "refuse"), load_data("demo", "refuse", None, 0).validation
     rubric = load_rubric("demo.refusing")
-    site = Site(choose_by_judge(demo, vectors, validation, demo, rubric, 256).layer)
+    site = Site(choose_by_judge(demo, vectors, validation, demo, rubric, 256)["stream"].layer)
     prompts = open_prompts("refuse", "test")
     multipliers = (-1.0, -0.75, 0.0, 0.75, 1.0)
     asked = [(prompt, arm) for prompt in prompts for arm in range(len(multipliers))]
