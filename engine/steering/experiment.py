@@ -164,7 +164,7 @@ def _chosen_layer(experiment: Experiment, settings: ApplySettings, own: dict[str
     elif not own["choices"]:
         reason = "the data have no validation questions to choose one on"
     elif settings.site not in own["choices"]:
-        reason = "a layer is chosen for stream, attn and mlp each, not for two of them"
+        reason = f"none was chosen for {settings.site}, only for {', '.join(own['choices'])}"
     else:
         return own["choices"][settings.site]["layer"]
     raise InputError(f"Which layer to steer for '{experiment.settings.behavior}' is open: {reason}; give --layer.")

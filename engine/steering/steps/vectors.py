@@ -149,5 +149,6 @@ def _choose(model: LoadedModel, experiment: Experiment, read: Read) -> Choices:
         return choose_by_letters(model, vectors, validation, settings.batch_size)
     if validation.prompts and settings.dataset == "demo" and settings.behavior in JUDGE_OF:
         rubric = load_rubric(f"demo.{JUDGE_OF[settings.behavior]}")
-        return choose_by_judge(model, vectors, validation, load("demo"), rubric, settings.batch_size)
+        stream = {site: vector for site, vector in vectors.items() if site.kind == "stream"}  # answers cost more than letters
+        return choose_by_judge(model, stream, validation, load("demo"), rubric, settings.batch_size)
     return {}
