@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from engine.judges.verdict import NO_ANSWER
-from engine.plots.style import COLORS, MARKERS, QUIET, SIGNS, TERMINAL_COLORS, axes_grid, draw, grid
+from engine.plots.style import COLORS, MARKERS, QUIET, SIGNS, TERMINAL_COLORS, axes_grid, draw, grid, plain_steps
 from engine.printable import printable
 from engine.text_table import text_table
 
@@ -25,6 +26,7 @@ _REMARK_WIDTH = 92
 _LABEL_WIDTH = 44
 _HEIGHT = 18
 _MOST_TICKS = 17
+_NARROW = 1.6  # times, up to which a logarithmic axis would look like a plain one with few ticks
 _FULL = 24  # points, beyond which marks would hide the line
 
 
@@ -56,7 +58,7 @@ class Panel:
     """One pair of axes. `counts` says what each curve's numbers rest on, `note` what the bands are (empty: there
     are none); `follows` gives the curve
     whose colour a curve takes, dashed (a control, or the other sign). `remarks`: whole sentences about all of it. Without
-    `y_range` the axis holds every band. `digits` behind the point."""
+    `y_range` the axis holds every band. `digits` behind the point; `logarithmic`: the y axis."""
 
     title: str
     x_label: str
@@ -69,6 +71,7 @@ class Panel:
     remarks: tuple[str, ...] = ()
     x_name: Literal["multiplier", "layer"] = "multiplier"
     digits: int = 2
+    logarithmic: bool = False
 
     def color(self, curve: Curve) -> int:
         """The curve's place in the colour cycle."""
@@ -86,6 +89,9 @@ class Panel:
             return self.y_range
         low = min(point.low for curve in self.curves for point in curve.points)
         high = max(point.high for curve in self.curves for point in curve.points)
+        if self.logarithmic:
+            room = max(high / low, 1.05) ** 0.05
+            return low / room, high * room
         room = 0.05 * (high - low) or 0.05 * abs(high) or 1.0
         return low - room, high + room
 
@@ -150,25 +156,27 @@ def table(panel: Panel, width: int = 80) -> str:
     return text_table((name, [panel.x_text(x).rjust(5) for x in xs]), columns, numbers=True, width=width)
 
 
-def terminal(panel: Panel, width: int = 80, height: int = _HEIGHT, color: bool = True) -> str:
+def terminal(panel: Panel, width: int = 80, lines: int = _HEIGHT, color: bool = True) -> str:
     """The panel's lines as text, at most `width` columns, under a legend of their marks."""
     import plotext as plt
 
     plt.clear_figure()
     plt.theme("clear")
-    plt.plotsize(width, height)
+    plt.plotsize(width, lines)
+    height = math.log if panel.logarithmic else float
     legend = []
     for number, curve in enumerate(panel.curves):
-        xs, ys = [point.x for point in curve.points], [point.mean for point in curve.points]
+        xs, ys = [point.x for point in curve.points], [height(point.mean) for point in curve.points]
         shade = TERMINAL_COLORS[panel.color(curve) % len(TERMINAL_COLORS)]
         sign = SIGNS[number % len(SIGNS)]
         if curve.name not in panel.follows:
             plt.plot(xs, ys, color=shade, marker="braille")
         plt.scatter(xs, ys, color=shade, marker=sign)
         legend.append((f"{sign} {printable(curve.name)}", shade))
-    low, high = panel.limits()
+    low, high = map(height, panel.limits())
+    ticks = [low + (high - low) * quarter / 4 for quarter in range(5)]
     plt.ylim(low, high)
-    plt.yticks([low + (high - low) * quarter / 4 for quarter in range(5)], _ticks(low, high))
+    plt.yticks(ticks, _tick_names([math.exp(tick) if panel.logarithmic else tick for tick in ticks]))
     xs = panel.xs()
     plt.xticks(xs, [f"{x:g}" for x in xs])
     plt.xlabel(panel.x_label)
@@ -194,9 +202,10 @@ def _legend_text(entries: Sequence[tuple[str, str]], width: int, color: bool) ->
     return "\n".join(lines)
 
 
-def _ticks(low: float, high: float) -> list[str]:
-    digits = 2 if high - low <= 2 else 1 if high - low <= 20 else 0
-    return [f"{low + (high - low) * quarter / 4:.{digits}f}" for quarter in range(5)]
+def _tick_names(ticks: Sequence[float]) -> list[str]:
+    reach = ticks[-1] - ticks[0]
+    digits = 2 if reach <= 2 else 1 if reach <= 20 else 0
+    return [f"{tick:.{digits}f}" for tick in ticks]
 
 
 def _cell(at: Point | None, panel: Panel) -> str:
@@ -250,7 +259,10 @@ def _draw(panel: Panel, axes: Axes) -> None:
 
 def _axes(panel: Panel, axes: Axes) -> None:
     low, high = panel.limits()
-    axes.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
+    if panel.logarithmic and high / low > _NARROW:
+        _logarithmic(axes, low, high)
+    else:
+        axes.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
     if low < 0 < high:
         axes.axhline(0, color="#bbbbbb", linewidth=0.9, zorder=0)
     if panel.x_name == "multiplier":
@@ -259,10 +271,19 @@ def _axes(panel: Panel, axes: Axes) -> None:
         xs = panel.xs()
         axes.set_xticks(xs[:: -(-len(xs) // _MOST_TICKS)])
     remarks = _remarks(panel)
-    axes.set_title(panel.title, pad=8 + 11.5 * len(remarks))
+    axes.set_title(panel.title, pad=7 + 10.3 * len(remarks))
     said = "\n".join(remarks)
     axes.annotate(said, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(textwrap.fill(panel.y_label, _LABEL_WIDTH))
     axes.grid(axis="y", color="#e8e8e8", linewidth=0.8)
     axes.set_axisbelow(True)
+
+
+def _logarithmic(axes: Axes, low: float, high: float) -> None:
+    """A few plain numbers beside the axis instead of powers of ten."""
+    axes.set_yscale("log")
+    axes.set_ylim(low, high)
+    steps = plain_steps(low, high)
+    axes.set_yticks(steps, [f"{step:.3g}" for step in steps])
+    axes.minorticks_off()

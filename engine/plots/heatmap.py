@@ -13,21 +13,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.plots.style import DIVERGING, QUIET, SEQUENTIAL, axes_grid, draw, grid
+from engine.plots.style import DIVERGING, QUIET, SEQUENTIAL, axes_grid, draw, grid, plain_steps
 from engine.printable import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_LETTER = 0.085  # inches of a letter of a column's name
 _LABEL_WIDTH = 34
 _MOST_WRITTEN = 12  # columns, beyond which numbers in the cells of a picture are too small to read
 
 
 @dataclass(frozen=True, slots=True)
 class Heatmap:
-    """values: [rows][columns]. `limits`: the ends of the colour scale; `diverging`: its middle is white. `texts`: what the
-    cells say instead of their numbers."""
+    """values: [rows][columns]. `limits`: the ends of the colour scale; `diverging`: its middle is white; `logarithmic`: it
+    is. `texts`: what the cells say instead of their numbers."""
 
     title: str
     row_name: str
@@ -40,6 +41,7 @@ class Heatmap:
     diverging: bool = True
     digits: int = 2
     note: str = ""
+    logarithmic: bool = False
     texts: tuple[tuple[str, ...], ...] | None = None
 
     def cell(self, row: int, column: int) -> str:
@@ -51,6 +53,8 @@ class Heatmap:
     def place(self, value: float) -> float:
         """Where a value lies on the scale, 0 to 1."""
         low, high = self.limits
+        if self.logarithmic:
+            low, high, value = math.log(low), math.log(high), math.log(value)
         return min(max((value - low) / ((high - low) or 1), 0.0), 1.0)
 
 
@@ -82,7 +86,7 @@ class HeatmapPicture:
 
         def paint(figure: Figure) -> None:
             for one, axes in zip(self.maps, axes_grid(figure, len(self.maps)), strict=True):
-                _draw(one, axes, figure)
+                _draw(one, axes, figure, max(self.cell_width, (width - 2.4) / len(one.columns)))
 
         return draw((width * columns, height * rows), paint)
 
@@ -137,17 +141,23 @@ def _lightness(color: tuple[int, int, int]) -> float:
     return 0.3 * color[0] + 0.59 * color[1] + 0.11 * color[2]
 
 
-def _draw(one: Heatmap, axes: Axes, figure: Figure) -> None:
+def _draw(one: Heatmap, axes: Axes, figure: Figure, cell_width: float) -> None:
+    from matplotlib.colors import LogNorm, Normalize
+
     low, high = one.limits
     numbers = [[math.nan if value is None else value for value in row] for row in one.values]
-    image = axes.imshow(
-        numbers, cmap=DIVERGING if one.diverging else SEQUENTIAL, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
-    )
+    scale = LogNorm(low, high) if one.logarithmic else Normalize(low, high)
+    colors_of = DIVERGING if one.diverging else SEQUENTIAL
+    image = axes.imshow(numbers, cmap=colors_of, norm=scale, aspect="auto", interpolation="nearest")
     colors = figure.colorbar(image, ax=axes, shrink=0.9, pad=0.02)
     colors.set_label(textwrap.fill(one.value_name, _LABEL_WIDTH), fontsize=8.5)
+    if one.logarithmic:
+        steps = plain_steps(low, high)
+        colors.set_ticks(steps, labels=[f"{step:.3g}" for step in steps])
+        colors.minorticks_off()
     colors.ax.tick_params(labelsize=8)
     colors.outline.set_visible(False)  # pyright: ignore  typed as a method that it is not
-    turn = 35 if max(map(len, one.columns)) > 6 and len(one.columns) > 2 else 0
+    turn = 35 if max(map(len, one.columns)) * _LETTER > cell_width else 0
     axes.set_xticks(range(len(one.columns)), one.columns, rotation=turn, ha="right" if turn else "center", fontsize=8.5)
     axes.set_yticks(range(len(one.rows)), one.rows, fontsize=8.5)
     axes.tick_params(length=0)

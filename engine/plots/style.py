@@ -20,9 +20,12 @@ MARKERS = ("o", "^", "s", "D", "v", "P", "X", "<", ">")
 SIGNS = ("●", "▲", "■", "◆", "▼", "+", "×", "◀", "▶")
 """The terminal's counterparts of `MARKERS`."""
 TERMINAL_COLORS = ("blue+", "orange", "green+", "magenta+", "red", "cyan+", "red+", "gray", "cyan")
-DIVERGING, SEQUENTIAL = "RdBu_r", "viridis"
+DIVERGING, SEQUENTIAL = "RdBu_r", "YlGn"
 
 QUIET = "#666666"
+_STEPS = (0.2, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10000)
+_FINE = (0.7, 0.8, 0.9, 1.1, 1.2, 1.3, 1.5)
+_WIDE = 4  # times, beyond which the fine steps crowd
 _DOTS_PER_INCH = 160
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
@@ -62,6 +65,12 @@ def draw(size: tuple[float, float], paint: Callable[[Figure], None]) -> dict[str
             figure.savefig(buffer, format=suffix, dpi=_DOTS_PER_INCH, metadata=metadata, facecolor="white")
             drawn[suffix] = buffer.getvalue()
     return drawn
+
+
+def plain_steps(low: float, high: float) -> list[float]:
+    """A few round numbers between `low` and `high` for a logarithmic axis, fine ones only where they have room."""
+    steps = [step for step in _STEPS if low <= step <= high and (high / low <= _WIDE or step not in _FINE)]
+    return steps or [low, high]
 
 
 def axes_grid(figure: Figure, panels: int, **options: Any) -> list[Axes]:

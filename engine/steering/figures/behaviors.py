@@ -10,7 +10,7 @@ from engine.steering.experiment import Cell
 from engine.steering.figures.measured import TITLES, Measure, Sweep
 from engine.steering.figures.points import cost, curve, multiplier
 from engine.steering.figures.settings import Kind
-from engine.steering.figures.sweep import COST, COST_LABEL, band_note, cost_note, panel, where
+from engine.steering.figures.sweep import COST_LABEL, band_note, cost_note, panel, where
 
 Lines = Sequence[tuple[str, Sweep, Sequence[Cell]]]
 """A name and the cells it is drawn from."""
@@ -31,7 +31,7 @@ def behavior_panels(sweeps: Sequence[Sweep]) -> list[Panel]:
     panels: list[Panel] = []
     for kind in sweeps[0].settings.measure:
         panels += line_panels(f"effect on behaviours: {TITLES[kind]}", lines, kind)
-    return panels + cost_panel(f"{COST} of steering", lines)
+    return panels + cost_panel("cost of steering: perplexity", lines)
 
 
 def line_panels(title: str, lines: Lines, kind: Kind, percent: bool = True) -> list[Panel]:

@@ -98,7 +98,8 @@ def _over_layers(
     names = {one.name for one in drawn}
     kept = {name: base for name, base in (follows or {}).items() if {name, base} <= names}
     counts = {one.name: count(one, units) for one in drawn}
-    return [Panel(title, "layer", y_label, drawn, counts, note, kept, y_range, (), "layer")]
+    logarithmic = y_label == COST_LABEL
+    return [Panel(title, "layer", y_label, drawn, counts, note, kept, y_range, (), "layer", logarithmic=logarithmic)]
 
 
 def _at(cells: Sequence[Cell], multiplier: float) -> list[Cell]:
@@ -113,8 +114,8 @@ def _cost_map(sweep: Sweep) -> list[Heatmap]:
     }
     if not any(values.values()):
         return []
-    _, high = _span(values)
-    return [_map(f"{sweep.behavior}: {COST}", COST_LABEL, values, (1.0, max(high, 1.1)), diverging=False)]
+    low, high = _span(values)
+    return [_map(f"{sweep.behavior}: {COST}", COST_LABEL, values, (min(low, 0.99), max(high, 1.5)), diverging=False)]
 
 
 def _map(
@@ -124,7 +125,18 @@ def _map(
     multipliers = sorted({at for row in values.values() for at in row})
     cells = tuple(tuple(values[layer].get(at) for at in multipliers) for layer in layers)
     names = tuple(f"{at:+g}" if at else "0" for at in multipliers)
-    return Heatmap(title, "layer", "multiplier", value_name, tuple(map(str, layers)), names, cells, limits, diverging)
+    return Heatmap(
+        title,
+        "layer",
+        "multiplier",
+        value_name,
+        tuple(map(str, layers)),
+        names,
+        cells,
+        limits,
+        diverging,
+        logarithmic=not diverging,
+    )
 
 
 def _span(values: dict[int, dict[float, float]]) -> tuple[float, float]:

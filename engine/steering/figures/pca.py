@@ -40,18 +40,20 @@ def activation_panel(vectors: Vectors, layer: int, kind: SiteKind) -> ScatterPan
     saved = open_activations(vectors, site)
     if saved is None:
         raise no_activations(vectors, site)
-    return scatter(f"{vectors.behavior}: activations at {site.name}", saved)
+    return scatter(f"{vectors.behavior}: activations at {site.name}", saved, vectors.experiment.data.contrast.target)
 
 
-def scatter(title: str, saved: Activations) -> ScatterPanel:
+def scatter(title: str, saved: Activations, target: str) -> ScatterPanel:
+    """The target's class comes first, in blue."""
     import numpy as np
 
-    coordinates, shares = components(np.concatenate(list(saved.classes.values())))
+    names = sorted(saved.classes, key=lambda name: name != target)
+    coordinates, shares = components(np.concatenate([saved.classes[name] for name in names]))
     groups: list[ScatterGroup] = []
     start = 0
-    for color, (name, states) in enumerate(saved.classes.items()):
-        places = coordinates[start : start + len(states)]
-        start += len(states)
+    for color, name in enumerate(names):
+        places = coordinates[start : start + len(saved.classes[name])]
+        start += len(places)
         for letter in sorted(set(saved.letters[name]), key=str):
             chosen = [index for index, one in enumerate(saved.letters[name]) if one == letter]
             points = tuple((float(places[index][0]), float(places[index][1])) for index in chosen)

@@ -78,7 +78,8 @@ def panel(
     names = {one.name for one in drawn}
     kept = {name: base for name, base in (follows or {}).items() if name in names and base in names}
     counts = {one.name: count(one, units) for one in drawn}
-    return [Panel(title, X_LABEL, y_label, drawn, counts, note, kept, y_range, remarks)]
+    logarithmic = y_label == COST_LABEL
+    return [Panel(title, X_LABEL, y_label, drawn, counts, note, kept, y_range, remarks, logarithmic=logarithmic)]
 
 
 def band_note(band: Band, measure: Measure) -> str:

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from engine.plots.curves import Panel
-from engine.steering.figures.behaviors import cost_panel, line_panels
+from engine.steering.figures.behaviors import line_panels
 from engine.steering.figures.measured import TITLES, Sweep
-from engine.steering.figures.sweep import COST, where
+from engine.steering.figures.sweep import where
 from engine.text_table import text_table
 
 System = Literal["pos", "neg", "none"]
@@ -21,7 +21,8 @@ _TOLD = (-1.0, 0.0, 1.0)
 
 
 def system_panels(sweeps: Sequence[Mapping[System, Sweep]]) -> list[Panel]:
-    """sweeps: of each behaviour, the sweep under every system prompt."""
+    """sweeps: of each behaviour, the sweep under every system prompt. The cost is that of the steering alone: no chat is part of
+    the text whose perplexity is measured."""
     panels: list[Panel] = []
     for each in sweeps:
         first = next(iter(each.values()))
@@ -29,7 +30,6 @@ def system_panels(sweeps: Sequence[Mapping[System, Sweep]]) -> list[Panel]:
             lines = [(SYSTEMS[system], sweep, sweep.at_layers()[number][1]) for system, sweep in each.items()]
             for kind in first.settings.measure:
                 panels += line_panels(f"{first.behavior}: {TITLES[kind]}, {where(own[0])}", lines, kind, percent=False)
-            panels += cost_panel(f"{first.behavior}: {COST}, {where(own[0])}", lines)
     return panels
 
 

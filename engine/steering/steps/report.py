@@ -6,7 +6,7 @@ from engine.plots import CurvePicture, show
 from engine.steering.figures.measured import nothing_to_draw, open_sweep
 from engine.steering.figures.settings import ReportSettings
 from engine.steering.figures.several import figure_key, save_page
-from engine.steering.figures.sweep import sweep_panels
+from engine.steering.figures.sweep import COST_LABEL, sweep_panels
 
 
 def run(settings: ReportSettings) -> str:
@@ -21,6 +21,7 @@ def run(settings: ReportSettings) -> str:
         f"{panel.title.partition(',')[0]} {panel.curves[0].points[-1].mean - panel.curves[0].points[0].mean:+.2f}"
         for each in panels
         for panel in each
+        if panel.y_label != COST_LABEL
     )
     said = f"report: from the lowest to the highest multiplier: {rises}"
     if not settings.html:
