@@ -75,6 +75,11 @@ GEMMA = (
     "{{ '<turn>' + role + '\\n' + m.content | trim + '</turn>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{ '<turn>model\\n' }}{% endif %}"
 )
+BASE = (  # the form that CAA shows base models, as docs/reference/steering-data.md gives it
+    "{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}Input: {{ m.content }}"
+    "{% elif m.role == 'assistant' %}{{ '\\nResponse: ' + m.content }}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '\\nResponse:' }}{% endif %}"
+)
 _DATED = "<s><|head|>system<|/head|>\n\nToday: 26 Jul 2024\n\n"
 SHAPES = {
     "Llama 2": Shape(
@@ -99,8 +104,11 @@ SHAPES = {
         "<|im_start|>system\nBe kind.<|im_end|>\n<|im_start|>user\nask <|im_end|>\n<|im_start|>assistant\n",
     ),
     "Mistral": Shape(MISTRAL, "<s>[INST] ask  [/INST]", "<s>[INST] ask  [/INST] ", " (A ", None),
+    "Base": Shape(BASE, "<s>Input: ask \nResponse:", "<s>Input: ask \nResponse: ", " (A ", None),
     "Gemma": Shape(GEMMA, "<s><turn>user\nask</turn>\n<turn>model\n", "<s><turn>user\nask</turn>\n<turn>model\n", "(A", None),
 }
+LEFT_OUT = ("Base",)
+"""Templates that pass over a system turn, which would then change nothing."""
 ASK = (Message("user", "ask "),)
 JOINED = (("(", "A"), ("(", "B"))
 SPACED = (("Ġ", "("), ("Ġ", "Ġ"))
@@ -170,7 +178,8 @@ def test_letters_that_a_tokenizer_does_not_tell_apart_are_refused():
 def test_a_system_turn_stands_where_the_template_has_it_or_is_refused(name):
     chat = (Message("system", "Be kind."), *ASK)
     if SHAPES[name].system is None:
-        with pytest.raises(InputError, match="refuses the turns system, user"):
+        words = "leaves the system turn out" if name in LEFT_OUT else "refuses the turns system, user"
+        with pytest.raises(InputError, match=words):
             encode_chat(tokenizer_of(name, ()), chat)
     else:
         assert encode_chat(tokenizer_of(name, ()), chat).text == SHAPES[name].system

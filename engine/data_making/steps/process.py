@@ -35,7 +35,7 @@ def run(settings: ProcessSettings) -> str:
         written = {name: json_file(items) for name, items in made.files.items()}
         contents |= written
         records[behavior] = {
-            "settings": settings.record() | {"folder": None, "to": None},
+            "settings": {name: getattr(settings, name) for name in ("seed", "generate", "test")},
             "raw": {path.name: _sha256(path.read_bytes()) for path in sources},
             "dropped": made.between,
             "not_balanced": made.unbalanced,

@@ -68,7 +68,11 @@ def _behavior(layout: Layout, folder: Path, behavior: str, kind: behaviors.PairK
     known = layout.behaviors()
     if source not in known:
         also = [*known, *classes.known(layout.root), *([harm.BEHAVIOR] if layout.harm else [])]
-        raise InputError(f"Data set {folder} has no behaviour '{behavior}'; it has {', '.join(also) or 'none'}.")
+        if not also:
+            raise InputError(
+                f"{folder} has no generate/<behavior>/{behaviors.PAIRS} in it; name the folder that has generate/."
+            )
+        raise InputError(f"Data set {folder} has no behaviour '{behavior}'; it has {', '.join(also)}.")
     made, held_out = behaviors.contrast(layout.generate(source), kind, hold_out)
     test = behaviors.questions(layout.test(source))
     if behavior == harm.BEHAVIOR:

@@ -170,6 +170,13 @@ def test_unknown_behaviours_name_what_there_is(folder):
         load_data("demo", "bold", None, 2)
 
 
+def test_a_folder_of_something_else_is_told_what_a_data_set_has(tmp_path):
+    with pytest.raises(EngineError, match="name the folder that has generate/"):
+        load_data(str(tmp_path), "shy", "ab", 2)
+    with pytest.raises(EngineError, match=r"neither 'demo' nor a folder; give a folder with generate/<behavior>/"):
+        load_data(str(tmp_path / "none"), "shy", "ab", 2)
+
+
 def test_demo_validation_and_test_share_no_question():
     data = load_data("demo", "agree", None, 0)
     asked = [
