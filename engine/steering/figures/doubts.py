@@ -20,9 +20,10 @@ def doubts(sweep: Sweep, panels: Sequence[Panel]) -> list[str]:
     found = [m.standing for m in sweep.measures if m.standing and not m.standing.partition(": ")[2].startswith("checked: ")]
     found = list(dict.fromkeys(found))
     for panel in panels:
-        found += _few(panel) + _left_out(panel)
+        name = panel.title.removeprefix(f"{sweep.behavior}: ")
+        found += _few(name, panel) + _left_out(name, panel)
         if panel.y_label == COST_LABEL:
-            found += _dear(panel)
+            found += _dear(name, panel)
     if not panels:
         found.append("nothing has been measured for these settings")
     elif not any(panel.y_label == COST_LABEL for panel in panels):
@@ -30,26 +31,24 @@ def doubts(sweep: Sweep, panels: Sequence[Panel]) -> list[str]:
     return found + _cut(sweep)
 
 
-def _few(panel: Panel) -> list[str]:
+def _few(name: str, panel: Panel) -> list[str]:
     least = min(point.units for curve in panel.curves for point in curve.points)
     if panel.y_label == COST_LABEL or least >= _FEW:
         return []
-    return [f"{panel.title} rests on {least} questions only: its bands are wide and may still be too narrow"]
+    return [f"{name} rests on {least} questions only: its bands are wide and may still be too narrow"]
 
 
-def _left_out(panel: Panel) -> list[str]:
+def _left_out(name: str, panel: Panel) -> list[str]:
     sparse = [
         f"{unanswered(labels):.0%} of {curve.name} at {at:+g}"
         for curve in panel.curves
         for at, labels in curve.labels.items()
         if unanswered(labels) > MUCH_UNANSWERED
     ]
-    return (
-        [f"{panel.title}: the judge gave no answer to {', '.join(sparse)}; these are left out of the means"] if sparse else []
-    )
+    return [f"{name}: the judge gave no answer to {', '.join(sparse)}; these are left out of the means"] if sparse else []
 
 
-def _dear(panel: Panel) -> list[str]:
+def _dear(name: str, panel: Panel) -> list[str]:
     dear = [
         f"{point.mean:.1f} times at {point.x:+g}"
         for curve in panel.curves
@@ -57,7 +56,7 @@ def _dear(panel: Panel) -> list[str]:
         for point in curve.points
         if point.mean > _DEAR
     ]
-    return [f"{panel.title}: ordinary text becomes much less probable: {', '.join(dear)}"] if dear else []
+    return [f"{name}: ordinary text becomes much less probable: {', '.join(dear)}"] if dear else []
 
 
 def _cut(sweep: Sweep) -> list[str]:

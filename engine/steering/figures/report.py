@@ -53,7 +53,7 @@ def _done(settings: ReportSettings, sweeps: Sequence[tuple[Sweep, Sequence[Panel
     own, usual = [], []
     for name in _TOLD:
         value = getattr(settings, name)
-        row = (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        row = (name.replace("_", " "), _told(value))
         (own if value != fields[name].default else usual).append(row)
     folded = f"<details><summary>settings at their defaults</summary>{_rows(usual)}</details>" if usual else ""
     return _rows([*rows, *own]) + folded
@@ -129,6 +129,12 @@ def _answers(sweep: Sweep, most: int) -> str:
     heading = f"<h3>answers, {_text(found[0].where)}</h3>"
     top = "".join(f"<th>{_text(head)}</th>" for head in heads)
     return f'{heading}<div class="scroll"><table><tr>{top}</tr>{"".join(rows)}</table></div>'
+
+
+def _told(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_told, value)) or "none"
+    return {None: "none", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:

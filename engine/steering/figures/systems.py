@@ -21,8 +21,8 @@ _TOLD = (-1.0, 0.0, 1.0)
 
 
 def system_panels(sweeps: Sequence[Mapping[System, Sweep]]) -> list[Panel]:
-    """sweeps: of each behaviour, the sweep under every system prompt. The cost is that of the steering alone: no chat is part of
-    the text whose perplexity is measured."""
+    """sweeps: of each behaviour, the sweep under every system prompt. What steering costs does not depend on it: the text whose
+    perplexity is measured is no chat."""
     panels: list[Panel] = []
     for each in sweeps:
         first = next(iter(each.values()))
