@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.atomic import whole_folder
+from engine.atomic import whole_folder, writing
 from engine.data import data_hash
 from engine.errors import InputError
 from engine.identity import PROVENANCE, ModelSource, resolve_model
@@ -32,12 +33,24 @@ def run(settings: FinetuneSettings) -> str:
     hashes = {"model": source.identity, "data": data_hash(learned), "test": data_hash(tested)}
     key = settings.key(**hashes)
     folder = workspace.finetuned / key
-    if (folder / PROVENANCE).is_file():
-        note_artifact(workspace, folder / PROVENANCE, "finetuned", key)
-        return _summary(workspace, folder)
-    _train(settings, workspace, source, data, folder, hashes)
+    alias = workspace.finetuned / settings.name if settings.name is not None else folder
+    if alias != folder and alias.exists() and not alias.is_symlink():
+        raise InputError(f"{workspace.relative(alias)} is something else already; give another --name.")
+    if not (folder / PROVENANCE).is_file():
+        _train(settings, workspace, source, data, folder, hashes)
     note_artifact(workspace, folder / PROVENANCE, "finetuned", key)
-    return _summary(workspace, folder)
+    if alias != folder:
+        _link(alias, key)
+    return _summary(workspace, folder, alias)
+
+
+def _link(alias: Path, key: str) -> None:
+    """Point the name at this result, whatever it pointed at before."""
+    temporary = alias.with_name(f".{alias.name}.{os.getpid()}.tmp")
+    with writing(alias):
+        temporary.unlink(missing_ok=True)
+        temporary.symlink_to(key, target_is_directory=True)
+        temporary.replace(alias)
 
 
 def _train(
@@ -116,7 +129,7 @@ def _record(
     }
 
 
-def _summary(workspace: Workspace, folder: Path) -> str:
+def _summary(workspace: Workspace, folder: Path, alias: Path) -> str:
     """The same words whether it was trained now or is already there."""
     record = json.loads((folder / PROVENANCE).read_text(encoding="utf-8"))
     settings, before, after = record["settings"], record["test"]["before"], record["test"]["after"]
@@ -126,5 +139,5 @@ def _summary(workspace: Workspace, folder: Path) -> str:
         f"finetune {settings['behavior']} {settings['sign']}: {settings['method']} of {where}, {record['examples']} examples × "
         f"{settings['epochs']}, loss {losses[0]:.3f} → {losses[-1]:.3f}; test accuracy {before['accuracy']:.2f} → "
         f"{after['accuracy']:.2f}, p(letter) {before['probability']:.2f} → {after['probability']:.2f} → "
-        f"{workspace.relative(folder)}"
+        f"{workspace.relative(alias)}"
     )

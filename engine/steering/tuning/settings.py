@@ -38,6 +38,9 @@ class FinetuneSettings(ModelSettings):
     epochs: int = option(1, "how often every example is shown", ge=1)
     examples: int = option(16, "examples per update", ge=1)
     seed: int = option(0, "of the order of examples and of an adapter's first weights", ge=0)
+    name: str | None = option(
+        None, "make the result known as artifacts/finetuned/NAME too", affects_result=False, pattern=r"^[A-Za-z][\w.=+-]{0,63}$"
+    )
     checkpoint_minutes: float = option(5.0, "how much work a kill may cost", affects_result=False, ge=0)
 
     @model_validator(mode="after")
