@@ -73,8 +73,8 @@ def open_editors(experiment: Experiment, settings: ApplySettings) -> EditorsFile
     if missing:
         raise EngineError(
             f"There are no {wanted.method} editors of '{wanted.behavior}' for {wanted.model} with these settings "
-            f"({experiment.workspace.relative(missing[0])}); run `tiller steer fit --method {wanted.method} {mend}` with the "
-            "same options first."
+            f"({experiment.workspace.relative(missing[0])}); run `tiller steer fit --behavior {wanted.behavior} "
+            f"--model {wanted.model} --method {wanted.method} {mend}` with the same other options first."
         )
     return found
 

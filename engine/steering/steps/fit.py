@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from engine.errors import InputError
 from engine.families import Site
 from engine.progress import Progress
-from engine.settings import canonical_number
 from engine.steering.editing.editors import EditorsFile, editors_file, save_chain, save_functional, save_pair
 from engine.steering.editing.settings import FitSettings, check_logit
 from engine.steering.experiment import Experiment, open_experiment
@@ -42,17 +41,16 @@ def run(settings: FitSettings) -> str:
 def _at_sites(file: EditorsFile, sites: Sequence[Site], source: _Source) -> str:
     missing = [site for site in sites if not file.site(site).is_file()]
     _note(file, [file.site(site) for site in sites if site not in missing])
-    what = f"fit {file.settings.behavior} {file.settings.method}: {len(sites)} sites"
-    folder = file.experiment.workspace.relative(file.folder)
+    what = f"fit {file.settings.behavior} {file.settings.method}"
     if not missing:
-        return f"{what} already there, {folder}"
+        return _summary(file, what, len(sites), 0, "sites")
     from engine.steering.editing.linear import leace_functional  # torch: only when there is something to compute
     from engine.steering.editing.quadratic import quad, quadlda
 
     method, target = file.settings.method, file.experiment.data.contrast.target
     vectors = load_tensors(file.experiment.vectors_path) if method == "leace" else {}
     states_at = source.states(file.experiment, missing)
-    with Progress(f"{what}", len(missing)) as progress:
+    with Progress(f"{what}: sites", len(missing)) as progress:
         for site in missing:
             states = states_at(site)
             if method == "leace":
@@ -62,17 +60,16 @@ def _at_sites(file: EditorsFile, sites: Sequence[Site], source: _Source) -> str:
                 path = save_pair(file, site, (quad if method == "quad" else quadlda)(states[target], others))
             _note(file, [path])
             progress.advance()
-    return f"{what}, {len(missing)} new → {folder}"
+    return _summary(file, what, len(sites), len(missing), "sites")
 
 
 def _scrub(file: EditorsFile, settings: FitSettings, source: _Source) -> str:
     multipliers = list(dict.fromkeys(settings.multipliers))
     missing = [multiplier for multiplier in multipliers if not file.multiplier(multiplier).is_file()]
     _note(file, [file.multiplier(multiplier) for multiplier in multipliers if multiplier not in missing])
-    what = f"fit {file.settings.behavior} scrub ({file.settings.scrub_method}): {len(multipliers)} multipliers"
-    folder = file.experiment.workspace.relative(file.folder)
+    what = f"fit {file.settings.behavior} scrub ({file.settings.scrub_method})"
     if not missing:
-        return f"{what} already there, {folder}"
+        return _summary(file, what, len(multipliers), 0, "multipliers")
     from engine.steering.activations import encode
     from engine.steering.editing.scrub import scrub
     from engine.steering.vectors import difference_weights
@@ -80,7 +77,7 @@ def _scrub(file: EditorsFile, settings: FitSettings, source: _Source) -> str:
     model, contrast = source.model(file.experiment), file.experiment.data.contrast
     sequences = [ids for examples in contrast.classes.values() for ids in encode(model, examples)]
     weights = difference_weights({name: len(examples) for name, examples in contrast.classes.items()}, contrast.target)
-    with Progress(f"{what}, sublayers", 2 * model.layers) as progress:
+    with Progress(f"{what}: sublayers", 2 * model.layers) as progress:
         chains = scrub(
             model,
             sequences,
@@ -93,7 +90,7 @@ def _scrub(file: EditorsFile, settings: FitSettings, source: _Source) -> str:
         )
     for multiplier, chain in zip(missing, chains, strict=True):
         _note(file, [save_chain(file, multiplier, chain)])
-    return f"{what}, new {' '.join(map(canonical_number, missing))} → {folder}"
+    return _summary(file, what, len(multipliers), len(missing), "multipliers")
 
 
 class _Source:
@@ -142,6 +139,13 @@ def _pooled(states: Mapping[str, Tensor]) -> Tensor:
     from torch import cat
 
     return cat(list(states.values()))
+
+
+def _summary(file: EditorsFile, what: str, parts: int, made: int, kind: str) -> str:
+    folder = file.experiment.workspace.relative(file.folder)
+    if not made:
+        return f"{what}: already there, {parts} {kind}, {folder}"
+    return f"{what}: {parts} {kind}{f', of them {made} new' if made < parts else ''} → {folder}"
 
 
 def _note(file: EditorsFile, paths: Sequence[Path]) -> None:
