@@ -16,10 +16,17 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from engine.models import LoadedModel
 
+_FEW = 4  # rows up to which joining costs less than the calls that write in place
+
+
+def cache_for(model: LoadedModel, rows: int, length: int) -> DynamicCache:
+    """An empty cache for so many rows of at most `length` tokens, pads counted."""
+    return RoomyCache(model, length) if rows > _FEW else DynamicCache(config=model.model.config)
+
 
 class RoomyCache(DynamicCache):
-    """The cache of any family's layers, for rows of at most `length` tokens, pads counted. Layers whose window is shorter than
-    that keep transformers' own cache, which never holds more than the window."""
+    """The cache of any family's layers. Those whose window is shorter than `length` keep transformers' own, which never holds
+    more than the window."""
 
     def __init__(self, model: LoadedModel, length: int) -> None:
         super().__init__(config=model.model.config)
@@ -39,26 +46,28 @@ class _RoomyLayer(DynamicLayer):
         super().__init__()
         self._length = length
         self._buffers: list[Tensor] = []
+        self._written = 0
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        new = (key_states, value_states)
         if not self._buffers:
             self.lazy_initialization(key_states, value_states)
-            self._buffers = [states.new_empty(*states.shape[:2], self._length, states.shape[3]) for states in new]
-        start = self.get_seq_length()
-        end = start + key_states.shape[-2]
-        for buffer, states in zip(self._buffers, new, strict=True):
-            buffer[:, :, start:end] = states
-        self.keys, self.values = (buffer[:, :, :end] for buffer in self._buffers)
+            self._buffers = [
+                states.new_empty(*states.shape[:2], self._length, states.shape[3]) for states in (key_states, value_states)
+            ]
+        start, new = self._written, key_states.shape[2]
+        self._written = start + new
+        keys, values = self._buffers
+        keys.narrow(2, start, new).copy_(key_states)
+        values.narrow(2, start, new).copy_(value_states)
+        self.keys, self.values = keys.narrow(2, 0, self._written), values.narrow(2, 0, self._written)
         return self.keys, self.values
 
     def batch_select_indices(self, indices: Tensor) -> None:
         """Keep these rows, in this order, some of them perhaps several times."""
-        written = self.get_seq_length()
-        if not written:
-            return
+        written = self._written
         for number, buffer in enumerate(self._buffers):
             chosen = buffer.new_empty(len(indices), *buffer.shape[1:])
             torch.index_select(buffer[:, :, :written], 0, indices.to(buffer.device), out=chosen[:, :, :written])
             self._buffers[number] = chosen
-        self.keys, self.values = (buffer[:, :, :written] for buffer in self._buffers)
+        if self._buffers:
+            self.keys, self.values = (buffer[:, :, :written] for buffer in self._buffers)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import Cache
 
-from engine.cache import RoomyCache
+from engine.cache import cache_for
 from engine.edits import Arm, Edits
 from engine.errors import EngineError, InputError
 from engine.models import LoadedModel
@@ -108,37 +108,52 @@ class Runner:
 
 @dataclass(frozen=True)
 class Prefix:
-    """Prompts without their last token, computed. cache: per row; valid, touched: [batch, width] bool, pads on the left."""
+    """Prompts, computed without their last token. cache: per row; valid, touched: [batch, width] bool, pads on the left.
+
+    With `logits`, [batch, vocab], the last token is computed too and these are what follows it."""
 
     cache: Cache
     valid: Tensor
     touched: Tensor
+    logits: Tensor | None = None
 
 
-def prefill(runner: Runner, prompts: Sequence[tuple[int, ...]], rows: Rows, room: int) -> Prefix:
+def prefill(runner: Runner, prompts: Sequence[tuple[int, ...]], rows: Rows, room: int, finish: bool = False) -> Prefix:
     """Compute the first L−1 tokens of every row's prompt: once per prompt where the rule leaves them unsteered, else once per
-    prompt and arm; then the cache is branched (specs/engine.md §4 b2). room: how many tokens come behind them."""
+    prompt and arm; then the cache is branched (specs/engine.md §4 b2). room: how many tokens come behind them.
+
+    finish: if no two rows have anything in common, compute the last token in the same pass.
+    """
+    owners, branch = _shared(runner, prompts, rows)
+    alone = len(owners) == len(prompts)
+    whole = finish and alone
+    ids, valid = pad([prompts[row] if whole else prompts[row][:-1] for row in owners], "left")
+    cache = cache_for(runner.model, len(prompts), ids.shape[1] + room)
+    if not ids.shape[1]:
+        return Prefix(cache, valid[branch], valid[branch])
+    owning = rows if alone else rows.pick(torch.tensor(owners))
+    positions = (valid.cumsum(1) - 1).clamp_(min=0)
+    touched = runner.touched(owning, positions, valid)
+    logits = runner.run(owning, ids, positions, touched, if_padded(valid), cache, keep=int(whole))
+    if logits is not None:
+        return Prefix(cache, valid, touched, logits[:, -1])
+    if not alone:
+        cache.batch_select_indices(branch)  # indices on the CPU serve layers on any device
+    return Prefix(cache, valid[branch], touched[branch])
+
+
+def _shared(runner: Runner, prompts: Sequence[tuple[int, ...]], rows: Rows) -> tuple[list[int], Tensor]:
+    """→ a row of each distinct beginning, and for every row, [batch], which of these it begins with."""
     by_prompt = runner.shares_prompts
     heads = [
         (prompt[:-1], () if by_prompt else (arm, first))
         for prompt, arm, first in zip(prompts, rows.arms.tolist(), rows.firsts.tolist(), strict=True)
     ]
-    owners: dict[object, int] = {}  # a row of each distinct head, for its arm
+    owners: dict[object, int] = {}
     for row, head in enumerate(heads):
         owners.setdefault(head, row)
     numbers = {head: number for number, head in enumerate(owners)}
-    branch = torch.tensor([numbers[head] for head in heads])
-    ids, valid = pad([prompts[row][:-1] for row in owners.values()], "left")
-    cache = RoomyCache(runner.model, ids.shape[1] + room)
-    touched = torch.zeros_like(valid)
-    if ids.shape[1]:
-        owning = rows.pick(torch.tensor(list(owners.values())))
-        positions = (valid.cumsum(1) - 1).clamp_(min=0)
-        touched = runner.touched(owning, positions, valid)
-        runner.run(owning, ids, positions, touched, if_padded(valid), cache, keep=0)
-        if len(owners) < len(rows.arms):
-            cache.batch_select_indices(branch)  # indices on the CPU serve layers on any device
-    return Prefix(cache, valid[branch], touched[branch])
+    return list(owners.values()), torch.tensor([numbers[head] for head in heads])
 
 
 def if_padded(valid: Tensor) -> Tensor | None:

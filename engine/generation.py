@@ -79,22 +79,26 @@ def _write_cached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stop
     """→ tokens [batch, steps] (after a stop: anything) and the steered map [batch, longest + steps] bool."""
     rows, steps, device = _rows(runner, batch), sampling.max_new_tokens, runner.device
     record = _Record(batch, sampling)
-    prefix = prefill(runner, [row.prompt for row in batch], rows, room=steps)
+    prefix = prefill(runner, [row.prompt for row in batch], rows, room=steps, finish=True)
     record.mark((prefix.valid.cumsum(1) - 1).clamp_(min=0), prefix.touched)
     positions = rows.lengths[:, None] - 1 + torch.arange(steps)
     touched = runner.touched(rows, positions, torch.ones_like(positions, dtype=torch.bool))
     record.mark(positions, touched)
-    as_before = [False, *(touched[:, 1:] == touched[:, :-1]).all(0).tolist()]
-    positions, mask, width = positions.to(device), _decoding_mask(prefix.valid, steps), prefix.valid.shape[1]
+    steady = [False, *(touched[:, 1:] == touched[:, :-1]).all(0).tolist()]  # steered as in the step before
+    positions, mask = positions.to(device), _decoding_mask(prefix.valid, steps)
     mask = None if mask is None else mask.to(device)
+    logits, aimed = prefix.logits, False
+    past = prefix.valid.shape[1] - (logits is not None)
     current = torch.tensor([row.prompt[-1] for row in batch], device=device)
     alive, ended = np.arange(len(batch)), np.zeros(len(batch), dtype=bool)
     for step in range(steps):
-        aim = None if as_before[step] else touched[:, step : step + 1]
-        seen = None if mask is None else mask[:, : width + step + 1]
-        logits = runner.run(rows, current[:, None], positions[:, step : step + 1], aim, seen, prefix.cache, 1)
-        assert logits is not None
-        current = choose(logits[:, -1], sampling, record.seeds[alive], step)
+        if step or logits is None:
+            aim = None if aimed and steady[step] else touched[:, step : step + 1]
+            seen = None if mask is None else mask[:, : past + step + 1]
+            found = runner.run(rows, current[:, None], positions[:, step : step + 1], aim, seen, prefix.cache, keep=1)
+            assert found is not None
+            logits, aimed = found[:, -1], True
+        current = choose(logits, sampling, record.seeds[alive], step)
         written = current.cpu().numpy()
         record.tokens[alive, step] = written
         ended |= (written[:, None] == stops).any(1)
@@ -107,7 +111,7 @@ def _write_cached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stop
             mask = None if mask is None else mask[keep]
             alive, ended = alive[~ended], ended[~ended]
             prefix.cache.batch_select_indices(keep)
-            as_before[step + 1] = False
+            aimed = False
     return record.tokens, record.touched
 
 
