@@ -7,6 +7,7 @@ name is parsed whole, and a multiplier has one text: the shortest decimal that p
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -106,7 +107,7 @@ def parse_steering_llama3(path: str) -> SteeringLlama3Name:
         model=given["M"],
         dataset=given["D"],
         leace=given.get("C"),
-        temp=_number(given["T"], path) if "T" in given else SteeringLlama3Settings.temp,
+        temp=_number(given["T"], path) if "T" in given else SteeringLlama3Settings().temp,  # names of vectors have none
         layer=None if "L" not in given else "all" if given["L"] == "all" else _integer(given["L"], path),
         residual="R" in given,
         logit="G" in given,
@@ -247,9 +248,12 @@ def _integer(text: str, path: str) -> int:
 
 def _number(text: str, path: str) -> float:
     try:
-        return float(canonical_number(float(text)))
-    except (ValueError, ArithmeticError) as error:
-        raise _no_name(path, "published vectors or results", f"{text!r} is no number") from error
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise _no_name(path, "published vectors or results", f"{text!r} is no number")
+    return float(canonical_number(value))
 
 
 def _no_name(path: str, repository: str, reason: str) -> InputError:
