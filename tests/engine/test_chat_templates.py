@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -226,3 +227,8 @@ def test_any_text_keeps_its_place(name, merges, question, answer):
 
 def test_a_chat_is_the_same_tokens_tomorrow():
     assert "26 Jul 2024" in encode_chat(tokenizer_of("Llama 3", ()), ASK).text
+
+
+def test_the_reference_gives_the_template_for_base_models():
+    reference = Path(__file__).parents[2] / "docs" / "reference" / "steering-data.md"
+    assert BASE.replace("\n", "\\n") in reference.read_text()
