@@ -103,11 +103,13 @@ class Edits:
         self._aim = _Aim(mask)
 
     def _changed(self, site: Site) -> Change:
+        tables = self._tables[site]  # looked up once: this runs at every layer of every step
+
         def change(h: Tensor) -> Tensor | None:
             if self._aim.nowhere:
                 return None
             found = None
-            for table in self._tables[site]:
+            for table in tables:
                 if table.acts:
                     found = table.changed(h if found is None else found, self._aim)
             return found
@@ -149,7 +151,7 @@ class _Additions:
         rows = self._rows.to(h.dtype)
         if not aim.everywhere:
             rows = torch.where(aim.mask(h.device), rows, 0)
-        return (_by_rows(h, len(rows)) + rows).view_as(h)
+        return h + rows if h.ndim == 3 else (_by_rows(h, len(rows)) + rows).view_as(h)
 
 
 class _Slides:
