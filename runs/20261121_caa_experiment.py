@@ -2,7 +2,7 @@
 
     vectors           every behaviour's vector at every layer and sublayer, activations kept; a layer is chosen on held-out
                       questions.
-    layers_<b>        every layer alone, −1, 0 and +1 times the vector: A/B questions and the perplexity of a plain text.
+    layers_<b>        every layer alone, −1, 0 and +1 times the vector: A/B questions, open answers, the perplexity of a text.
     figure_layers     which layer works, and what it costs.
     pca               do activations separate by behaviour, or only by letter? How alike are the behaviours' vectors?
     apply_<b>         at the chosen layer, the whole range of multipliers: A/B questions, open answers, perplexity.
@@ -27,6 +27,8 @@ def build(
     contrast: str = "prompts",
     behaviors: tuple[str, ...] = ("agree", "refuse", "polite"),
     layers: tuple[int, ...] = (0, 1, 2, 3),
+    layer_multipliers: tuple[float, ...] = (-1.0, 0.0, 1.0),
+    layer_limit: int = 20,
     multipliers: tuple[float, ...] = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0),
     personas: tuple[str, ...] = ("agree", "polite"),
     samples: int = 1,
@@ -43,11 +45,13 @@ def build(
     contrast: how pairs are formed: prompts (demo), ab (the published form: read at the answer letter)
     behaviors: of the data set; of the demo: agree, refuse, polite, happy, short
     layers: which layers are compared
+    layer_multipliers: how many times the vector is added at each of these
+    layer_limit: at most so many questions of each kind at each of these
     multipliers: how many times the vector is added at the chosen layer
     personas: those of them that are steered beside system prompts too; the demo has prompts for all but refuse
     samples: answers per open question and multiplier
     temperature: of the answers; 0 takes the likeliest token always
-    limit: at most so many questions of each kind
+    limit: at most so many questions of each kind at the chosen layer
     judge: the model that is served as judge: 'demo', a folder or a hub id
     judge_gpus: GPUs of the judge (0: on the CPU)
     gpu_memory: of every task that loads the model, where there are GPUs
@@ -58,8 +62,8 @@ def build(
     data = ["--model", model, "--dataset", dataset, "--contrast", contrast]
     sweep = ["--multipliers", *map(str, multipliers), "--limit", str(limit), "--samples", str(samples)]
     sweep += ["--temperature", str(temperature), "--seed", str(seed)]
-    every_layer = ["--layer", *map(str, layers), "--multipliers", "-1", "0", "1", "--limit", str(limit)]
-    every_layer += ["--questions", "ab", "capability"]
+    every_layer = ["--layer", *map(str, layers), "--multipliers", *map(str, layer_multipliers), "--limit", str(layer_limit)]
+    every_layer += ["--samples", str(samples), "--temperature", str(temperature), "--seed", str(seed)]
     load = {"gpu_memory": gpu_memory}
 
     vectors = graph.shell(
@@ -74,8 +78,11 @@ def build(
     scores: list[Task] = []
     for behavior in behaviors:
         what, labels = [*data, "--behavior", behavior], {"behavior": behavior}
-        alone = ["tiller", "steer", "apply", *what, *every_layer]
-        layered.append(graph.shell(f"layers_{behavior}", alone, after=[vectors], labels=labels, **load))
+        options = [*what, *every_layer]
+        alone = graph.shell(
+            f"layers_{behavior}", ["tiller", "steer", "apply", *options], after=[vectors], labels=labels, **load
+        )
+        layered.append(_score(graph, f"score_layers_{behavior}", options, judging, alone, labels))
         for persona in ("none", "pos", "neg") if behavior in personas else ("none",):
             options = [*what, *sweep, *(["--system-prompt", persona] if persona != "none" else [])]
             name = "apply" if persona == "none" else persona
@@ -85,7 +92,7 @@ def build(
             )
             scores.append(_score(graph, f"score_{name}_{behavior}", options, judging, applied, marks))
     several = [*data, "--behavior", *behaviors]
-    figure = ["tiller", "steer", "figure", "layers", *several, *every_layer]
+    figure = ["tiller", "steer", "figure", "layers", *several, *every_layer, *judging.naming]
     figures = [graph.shell("figure_layers", figure, after=layered, gpus=0)]
     figure = ["tiller", "steer", "figure", "behaviors", *several, *sweep, *judging.naming]
     figures.append(graph.shell("figure_behaviors", figure, after=scores, gpus=0))
