@@ -194,9 +194,10 @@ def test_a_template_that_leaves_the_system_turn_out_is_refused():
         encode_chat(silent, (Message("system", "Be kind."), *ASK))
 
 
-def test_a_template_that_rewrites_answers_is_refused():
+@pytest.mark.parametrize("rewriting", ["upper", "replace('yes', 'no')", "replace('s', 'ss')"])
+def test_a_template_that_rewrites_answers_is_refused(rewriting):
     shouting = PreTrainedTokenizerFast(tokenizer_object=tokenizer_of("ChatML", ()).backend_tokenizer)
-    shouting.chat_template = "{% for m in messages %}{{ '<s>' + m.content | upper }}{% endfor %}"
+    shouting.chat_template = f"{{% for m in messages %}}{{{{ '<s>' + m.content | {rewriting} }}}}{{% endfor %}}"
     with pytest.raises(InputError, match="rewrites the answer 'yes'"):
         encode_chat(shouting, prefilled(ASK, "yes"))
 

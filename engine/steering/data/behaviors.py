@@ -94,6 +94,11 @@ def _letters(items: Sequence[ABItem]) -> Contrast:
 
 def _answers(path: Path, kind: PairKind, held_out: set[str]) -> Contrast:
     """Every question with either answer in words. `openr` is the published form, which lacks each answer's last character."""
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist, and the contrast '{kind}' needs its answers in words; put it there "
+            "(`tiller data process` makes it from raw items), or use --contrast ab."
+        )
     sides: dict[str, list[Example]] = {"positive": [], "negative": []}
     for row, record in read_records(path):
         question = text_of(record, "question", path, row)
