@@ -26,7 +26,9 @@ def folder(tmp_path):
     (tmp_path / "generate/shy/generate_dataset.json").write_text(
         json.dumps([record(i, *("(A)", "(B)")[:: 1 - 2 * (i % 2)]) for i in range(6)])
     )
-    (tmp_path / "test/shy/test_dataset_ab.json").write_text(json.dumps([record(10), record(11, "(C)", "(A)")]))
+    (tmp_path / "test/shy/test_dataset_ab.json").write_text(
+        json.dumps([record(10), record(11, "(C)", "(A)"), record(12, "(A)", "(C)")])
+    )
     (tmp_path / "test/shy/test_dataset_open_ended.json").write_text(json.dumps([{"question": "open?"}]))
     return tmp_path
 
@@ -38,9 +40,9 @@ def test_pairs_items_and_prompts_are_read(folder, capsys):
     assert positive[:-1] == negative[:-1] == (Message("user", record(1)["question"]),)
     assert (positive[-1].content, negative[-1].content) == ("(B", "(A")
     assert [item.matching for item in data.validation.items] == ["A", "B"]
-    assert [item.lead_ins for item in data.test.items] == [("(",)]
+    assert [(item.id, item.lead_ins) for item in data.test.items] == [("test_dataset_ab-0000", ("(",))]
     assert [prompt.chat[0].content for prompt in data.test.prompts] == ["open?"]
-    assert "1 of 2 items are not answered (A) or (B)" in capsys.readouterr().err
+    assert "2 of 3 items are not answered (A) or (B)" in capsys.readouterr().err
 
 
 def test_held_out_pairs_are_never_in_the_vectors(folder):
