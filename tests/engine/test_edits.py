@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -65,6 +65,7 @@ def before_and_after(model, arms, rows: list[int], mask: Tensor, sites=(SITE,)) 
     seed=st.integers(0, 1000),
     share=st.sampled_from([0.0, 0.5, 1.0]),
 )
+@example(rows=[5, 4, 3, 2, 1, 0, 2, 3], width=4, seed=0, share=0.5)
 def test_every_row_has_its_own_edit_at_the_chosen_positions(parity, rows, width, seed, share):
     mask = torch.rand(len(rows), width, generator=torch.Generator().manual_seed(seed)) < share
     arms = [{} if edit is None else {SITE: edit} for edit in EDITS.values()]

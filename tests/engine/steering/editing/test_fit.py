@@ -48,6 +48,9 @@ def fit(workspace, capsys):
     return run
 
 
+SCRUB = {"edit": "scrub", "site": "sublayers", "together": True}
+
+
 def files(workspace: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(workspace)): path.read_bytes()
@@ -113,13 +116,21 @@ def test_scrub_has_a_file_for_each_multiplier_and_more_can_be_added(fit, workspa
     (line,) = fit("--method", "scrub", "--multipliers", "-1", "1")
     assert "fit agree scrub (leace): 2 multipliers →" in line
     assert "3 multipliers, of them 1 new" in fit("--method", "scrub", "--multipliers", "-1", "0.5", "1")[0]
-    halved = {"edit": "scrub", "site": "sublayers", "together": True, "multipliers": (0.5,)}
-    slide = editors(**halved).link(Site(3, "mlp"), 0.5)
-    assert slide.direction.norm().item() == pytest.approx(1, abs=1e-5)
-    with pytest.raises(EngineError, match=r"no scrub editors.*--method scrub --multipliers 0\.5"):
-        editors(**halved, scrub_method="orth")
+    assert editors(**SCRUB, multipliers=(0.5,)).link(Site(3, "mlp"), 0.5).direction.norm() == pytest.approx(1, abs=1e-5)
+    with pytest.raises(EngineError, match=r"no scrub editors.*--method scrub --multipliers 0\.25"):
+        editors(**SCRUB, multipliers=(0.25,))
+
+
+def test_every_way_to_scrub_has_editors_of_its_own(fit, workspace):
+    first = Site(0, "attn")  # where nothing is edited yet, so that only the length of what is added differs
     with pytest.raises(EngineError, match="no scrub editors"):
-        editors(**halved, legacy_edits=True)
+        editors(**SCRUB, multipliers=(1.0,), scrub_method="orth")
+    fit("--method", "scrub", "--multipliers", "0", "1", "--scrub-method", "orth")
+    fit("--method", "scrub", "--multipliers", "1", "--scrub-method", "orth", "--legacy-edits")
+    zero, one = (editors(**SCRUB, multipliers=(m,), scrub_method="orth").link(first, m).at for m in (0.0, 1.0))
+    half = editors(**SCRUB, multipliers=(1.0,), scrub_method="orth", legacy_edits=True).link(first, 1.0).at
+    assert one - zero > 0.01
+    assert half - zero == pytest.approx((one - zero) / 2)
 
 
 def test_a_sweep_with_an_editor_has_cells_of_its_own(fit, workspace, capsys):
