@@ -27,9 +27,7 @@ def reference(verb: str, steps: Steps) -> str:
         f"# `tiller {verb}`",
         f"All options of all steps, made from the settings classes by `python -m engine.reference {verb}`. An option with\n"
         "several values takes them one after another: `--multipliers -1 0 1`. A switch is given as `--logit` or `--no-logit`.",
-        _table(
-            ["step", "what it does"], [[f"[`{name}`](#{_anchor(verb, name)})", about] for name, (_, about) in steps.items()]
-        ),
+        _table(["step", "what it does"], [[_link(verb, name), about] for name, (_, about) in steps.items()]),
     ]
     for name, (settings, _) in steps.items():
         groups = [owner for owner in _owners(settings) if owner in shared]
