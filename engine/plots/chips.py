@@ -80,23 +80,22 @@ class Chips:
         return out.getvalue()
 
     def drawn(self) -> Mapping[str, bytes]:
-        parts = [
-            f"<h1>{html.escape(self.title)}</h1><p class=note>{html.escape(self.note)} {html.escape(self._scale(False))}</p>"
-        ]
+        told = _escaped(f"{self.note} {self._scale(False)}")
+        parts = [f"<h1>{_escaped(self.title)}</h1><p class=note>{told}</p>"]
         for name, tokens in self.texts.items():
             chips = "".join(map(self._chip, tokens))
-            parts.append(f"<h2>{html.escape(name)}</h2><p class=chips>{chips}</p>")
+            parts.append(f"<h2>{_escaped(name)}</h2><p class=chips>{chips}</p>")
         return {"html": page(self.title, "".join(parts)).encode()}
 
     def _chip(self, token: Token) -> str:
         red, green, blue = shade((1 + token.value / self.reach()) / 2, diverging=True)
         told = [f"{name} {value:.4g}" for name, value in token.numbers.items()]
-        told += [f"{name} {printable(word)!r}" for name, word in token.words.items()]
-        hint = html.escape("\n".join([f"{token.part}", *told]), quote=True)
-        shown = html.escape(printable(token.text).replace(" ", "\u00a0")) or "∅"
+        told += [f"{name} {word!r}" for name, word in token.words.items()]
+        hint = "\n".join(map(_escaped, [token.part, *told]))
+        shown = _escaped(token.text).replace(" ", "\u00a0") or "∅"
         end = "<br>" if token.text.endswith("\n") else "<wbr>"
         mark = f"<sup>{self.mark(token)}</sup>" if self.mark(token) else ""
-        kind = f"chip {html.escape(token.part, quote=True)}"
+        kind = f"chip {_escaped(token.part)}"
         return f'<span class="{kind}" style="background:rgb({red},{green},{blue})" title="{hint}">{shown}{mark}</span>{end}'
 
     def _scale(self, color: bool) -> str:
@@ -105,3 +104,7 @@ class Chips:
             steps = [(place, f" {reach * (2 * place - 1):+.2f} ") for place in (0, 0.25, 0.5, 0.75, 1)]
             return f"{self.value_name}: " + "".join(painted(text, shade(place, diverging=True)) for place, text in steps)
         return f"{self.value_name}: + and − from a third of {reach:.2f} on, ++ and −− from two thirds"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(printable(text), quote=True)

@@ -98,7 +98,9 @@ def _draw(panel: DotPanel, axes: Axes) -> None:
         xs, ys = [value for value, _ in known], [place for _, place in known]
         axes.scatter(xs, ys, s=30, color=shades(share), edgecolor="#44444455", linewidth=0.5, label=name, zorder=2)
     axes.set_yticks(
-        places, [f"{category} ({count})" for category, count in zip(panel.categories, panel.counts, strict=True)], fontsize=8
+        places,
+        [f"{_short(category)} ({count})" for category, count in zip(panel.categories, panel.counts, strict=True)],
+        fontsize=8,
     )
     axes.set_ylim(len(panel.categories) - 0.4, -0.6)
     axes.set_xlim(-0.02, 1.02)

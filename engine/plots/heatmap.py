@@ -158,8 +158,14 @@ def _draw(one: Heatmap, axes: Axes, figure: Figure, cell_width: float) -> None:
     colors.ax.tick_params(labelsize=8)
     colors.outline.set_visible(False)  # pyright: ignore  typed as a method that it is not
     turn = 35 if max(map(len, one.columns)) * _LETTER > cell_width else 0
-    axes.set_xticks(range(len(one.columns)), one.columns, rotation=turn, ha="right" if turn else "center", fontsize=8.5)
-    axes.set_yticks(range(len(one.rows)), one.rows, fontsize=8.5)
+    axes.set_xticks(
+        range(len(one.columns)),
+        list(map(printable, one.columns)),
+        rotation=turn,
+        ha="right" if turn else "center",
+        fontsize=8.5,
+    )
+    axes.set_yticks(range(len(one.rows)), list(map(printable, one.rows)), fontsize=8.5)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(one.column_name)

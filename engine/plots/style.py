@@ -11,6 +11,8 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from engine.printable import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -53,6 +55,7 @@ def draw(size: tuple[float, float], paint: Callable[[Figure], None]) -> dict[str
     """The figure of `size` inches that `paint` fills, as {"png": …, "svg": …}."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
 
     drawn: dict[str, bytes] = {}
     with rc_context(_STYLE), warnings.catch_warnings():
@@ -60,6 +63,8 @@ def draw(size: tuple[float, float], paint: Callable[[Figure], None]) -> dict[str
         figure = Figure(figsize=size, layout="constrained")
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # pyright: ignore  inches; only this engine knows them
         paint(figure)
+        for text in figure.findobj(Text):  # names come from data, and control characters break an SVG
+            text.set_text("\n".join(map(printable, text.get_text().split("\n"))))  # pyright: ignore  only texts are found
         for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": "tiller"})):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=suffix, dpi=_DOTS_PER_INCH, metadata=metadata, facecolor="white")

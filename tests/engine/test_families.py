@@ -30,6 +30,7 @@ from engine.families import Family, Site, family_of, register
 from engine.forward import Steering
 from engine.generation import Row, generate
 from engine.hooks import edited, reading
+from engine.lens import lens, reading_states, states_of
 from engine.likelihood import Query, likelihoods
 from engine.models import LoadedModel, wrap
 from engine.sampling import Sampling
@@ -238,3 +239,34 @@ def test_a_user_can_add_a_family():
 def test_a_layer_out_of_range_is_refused(parity):
     with pytest.raises(EngineError, match="Layer 4 is out of range: parity has layers 0 to 3"):
         parity.module(Site(4))
+
+
+def test_the_lens_on_the_last_block_is_the_model_s_own_logits(model):
+    ids = torch.tensor([PROMPTS[0], PROMPTS[0][::-1]])
+    with reading_states(model, [1, 4]) as found, torch.inference_mode():
+        logits = model.model(input_ids=ids).logits
+    torch.testing.assert_close(lens(model, found[LAYERS - 1, "block"]), logits[:, [1, 4]], atol=1e-5, rtol=1e-5)
+
+
+def test_the_lens_reads_what_is_added_on_the_way(model):
+    """The stream after attention, where there is one, lies between what comes in and what goes out."""
+    with reading_states(model, [4]) as found, torch.inference_mode():
+        model.model(input_ids=torch.tensor([PROMPTS[0]]))
+    parallel = model.name in ("gptj", "gpt_neox", "phi")
+    assert ("middle" in states_of(model)) is not parallel
+    assert {state for _, state in found} == set(states_of(model))
+    for layer in range(1, LAYERS):
+        added = found[layer, "attention"] + found[layer, "mlp"]
+        torch.testing.assert_close(added, found[layer, "block"] - found[layer - 1, "block"], atol=1e-4, rtol=1e-4)
+        if not parallel:
+            middle = found[layer - 1, "block"] + found[layer, "attention"]
+            torch.testing.assert_close(found[layer, "middle"], middle, atol=1e-4, rtol=1e-4)
+    assert not any(block._forward_pre_hooks or block._forward_hooks for block in model.blocks())
+
+
+def test_the_lens_projects_where_embeddings_are_narrower_than_the_stream(parity):
+    config = OPTConfig(**(CONFIGS["opt"].to_dict() | {"word_embed_proj_dim": 16}))
+    narrow = wrap(AutoModelForCausalLM.from_config(config).float(), parity.tokenizer, "opt")
+    with reading_states(narrow, [4]) as found, torch.inference_mode():
+        logits = narrow.model(input_ids=torch.tensor([PROMPTS[0]])).logits
+    torch.testing.assert_close(lens(narrow, found[LAYERS - 1, "block"]), logits[:, [4]], atol=1e-5, rtol=1e-5)

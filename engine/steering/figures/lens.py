@@ -70,7 +70,7 @@ class LensPicture:
                     texts=tuple(tuple(_cell(guess) for guess in row) for row in firsts),
                 )
             )  # fmt: skip
-        return HeatmapPicture(tuple(maps), cell_width=1.75).drawn()
+        return HeatmapPicture(tuple(maps), cell_width=2.0).drawn()
 
 
 def lens_picture(looked: Looked, settings: LensSettings) -> LensPicture:
