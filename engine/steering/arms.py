@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 class Arms:
     """Everything the arms of a sweep are made from.
 
-    `tensors`: of the vectors file; `means`: of the experiment's own, which has the mean states of the steered model; `lengths`: {site name: ‖v‖} that vectors of that site are given, where they are;
-    `norms`: {site name: mean ‖h‖} of the steered model, where they are known; `sizes`: examples of each class.
+    `tensors`: of the vectors file; `means`: of the experiment's own, which has the mean states of the steered model;
+    `lengths`: {site name: ‖v‖} that vectors of that site are given, where they are; `norms`: {site name: mean ‖h‖} of the
+    steered model, where they are known; `sizes`: examples of each class.
     """
 
     tensors: Mapping[str, Tensor]

@@ -57,9 +57,7 @@ def load_passages(text: str | None, demo: bool) -> tuple[Passage, ...]:
     return found
 
 
-def queries_of(
-    model: LoadedModel, passages: Sequence[tuple[int, Passage]], arm_of: Callable[[int], int]
-) -> list[Query]:
+def queries_of(model: LoadedModel, passages: Sequence[tuple[int, Passage]], arm_of: Callable[[int], int]) -> list[Query]:
     """What is asked of (cell index, passage)."""
     from engine.forward import check_length
     from engine.likelihood import Query

@@ -51,10 +51,11 @@ class Experiment:
     def vectors_header(self) -> dict[str, Any]:
         """What the vectors step recorded with the vectors."""
         if not self.vectors_path.is_file():
+            behavior, model = self.settings.behavior, self.settings.model
             raise EngineError(
-                f"There are no vectors of '{self.settings.behavior}' for {self.settings.model} with these settings "
-                f"({self.workspace.relative(self.vectors_path)}); run `tiller steer vectors --behavior {self.settings.behavior} "
-                f"--model {self.settings.model}` with the same other options first."
+                f"There are no vectors of '{behavior}' for {model} with these settings "
+                f"({self.workspace.relative(self.vectors_path)}); run `tiller steer vectors --behavior {behavior} "
+                f"--model {model}` with the same other options first."
             )
         return read_header(self.vectors_path)
 

@@ -73,7 +73,7 @@ def _tensors(path: Path) -> list[Tensor]:
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise InputError(f"{path} is no file of tensors alone: it holds code or other objects, which are not loaded.") from error
+        raise InputError(f"{path} holds code or other objects beside tensors, which are not loaded.") from error
     except (OSError, RuntimeError, EOFError, ValueError, LookupError) as error:
         raise InputError(f"{path} is no PyTorch file that can be read ({type(error).__name__}); download it again.") from error
     members = list(content) if isinstance(content, list | tuple) or _is_table(content) else [content]

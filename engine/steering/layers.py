@@ -45,9 +45,7 @@ class LayerChoice:
 Choices = dict[SiteKind, LayerChoice]
 
 
-def choose_by_letters(
-    model: LoadedModel, vectors: Mapping[Site, Tensor], validation: Questions, batch_size: int
-) -> Choices:
+def choose_by_letters(model: LoadedModel, vectors: Mapping[Site, Tensor], validation: Questions, batch_size: int) -> Choices:
     """A layer for every kind of site that `vectors` has."""
     sites = sorted(vectors)
     asked = [(arm, item) for item in validation.items for arm in range(2 * len(sites))]
@@ -99,9 +97,7 @@ def _both_signs(sites: Sequence[Site], vectors: Mapping[Site, Tensor]) -> Steeri
     return Steering([{site: sign * vectors[site]} for site in sites for sign in (-1, 1)], RULE)
 
 
-def _choices(
-    sites: Sequence[Site], by_arm: Mapping[int, list[float]], by: Literal["ab", "judge"], questions: int
-) -> Choices:
+def _choices(sites: Sequence[Site], by_arm: Mapping[int, list[float]], by: Literal["ab", "judge"], questions: int) -> Choices:
     rises: dict[SiteKind, list[float]] = {}  # sites come in the order of their layers
     for number, site in enumerate(sites):
         rises.setdefault(site.kind, []).append(fmean(by_arm[2 * number + 1]) - fmean(by_arm[2 * number]))

@@ -1,8 +1,8 @@
 """The file names of the two published repositories (§9): from settings to a name and back, by exact keys.
 
 Owns the order and spelling of fields, nothing of the files' contents. The originals looked files up by substring, so that
-"layer=1" found layer 13, and wrote multipliers as Python prints them, so that 0.3 and 0.30000000000000004 were two files. Here a
-name is parsed whole, and a multiplier has one text: the shortest decimal that parses back, with a point, and no negative zero.
+"layer=1" found layer 13, and wrote multipliers as Python prints them, so that 0.3 and 0.30000000000000004 were two files. Here
+a name is parsed whole, and a multiplier has one text: at most twelve digits, with a point, and no negative zero.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from engine.errors import InputError
 from engine.settings import canonical_number
@@ -149,6 +149,12 @@ class CAAName:
 
 
 _CAA_KEYS = [field.name for field in fields(CAAName)]
+_CAA_WORDS = {
+    "type": get_args(CAAType),
+    "system_prompt": ("pos", "neg"),
+    "use_base_model": ("True", "False"),
+    "model_size": ("7b", "13b"),
+}
 _CAA_FIELD = re.compile(rf"(?:^|_)({'|'.join(_CAA_KEYS)})=")
 
 
@@ -159,20 +165,19 @@ def parse_caa(path: str) -> CAAName:
         raise _no_name(path, "CAA", "it should be results_….json")
     before, *parts = _CAA_FIELD.split(stem[1])
     keys, values = parts[::2], parts[1::2]
-    if before or keys != [key for key in _CAA_KEYS if key in keys] or not {"layer", "multiplier", "behavior", "type"} <= {*keys}:
+    complete = {"layer", "multiplier", "behavior", "type"} <= {*keys}
+    if before or not complete or keys != [key for key in _CAA_KEYS if key in keys]:
         raise _no_name(path, "CAA", f"its fields should be among {', '.join(_CAA_KEYS)}, in this order")
-    given = dict(zip(keys, values, strict=True))
-    for key, known in (("type", get_args(CAAType)), ("system_prompt", ("pos", "neg")), ("use_base_model", ("True", "False"))):
+    given: dict[str, Any] = dict(zip(keys, values, strict=True))
+    for key, known in _CAA_WORDS.items():
         if key in given and given[key] not in known:
             raise _no_name(path, "CAA", f"{key} is one of {', '.join(known)}")
-    typed = {
-        "layer": _integer(given["layer"], path),
-        "multiplier": _number(given["multiplier"], path),
-        "use_base_model": given.get("use_base_model") == "True",
-    }
-    if "override_vector" in given:
-        typed["override_vector"] = _integer(given["override_vector"], path)
-    return CAAName(**(given | typed))
+    for key in ("layer", "override_vector"):
+        if key in given:
+            given[key] = _integer(given[key], path)
+    given["multiplier"] = _number(given["multiplier"], path)
+    given["use_base_model"] = given.get("use_base_model") == "True"
+    return CAAName(**given)
 
 
 @dataclass(frozen=True, slots=True)

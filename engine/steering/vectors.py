@@ -1,4 +1,4 @@
-"""Steering vectors as weighted sums of activations: mean differences (CAA, §2.2), k classes against each other, log-odds (§2.3).
+"""Vectors as weighted sums of activations: mean differences (CAA, §2.2), k classes against each other, log-odds (§2.3).
 
 Owns the weights and their accumulation in float64; the original averaged in bfloat16, which is a real error for large
 coordinates. Every vector is Σ wᵢ·hᵢ over the examples, so many of them — several behaviours', the pooled mean, those of

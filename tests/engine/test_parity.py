@@ -105,7 +105,9 @@ def test_p3_vectors_of_log_odds(model):
     assert odds.z.tolist() == pytest.approx(LOG_ODDS, abs=1e-4)
     made = read_group(letters.model, {"": letters.contrast()}, model.sites("stream"), logit=True, batch_size=5)[""]
     assert made.log_odds == pytest.approx(LOG_ODDS, abs=1e-4)
-    assert [made.vectors[site].vector.norm().item() for site in model.sites("stream")] == pytest.approx(LOG_ODDS_NORMS, abs=1e-4)
+    assert [made.vectors[site].vector.norm().item() for site in model.sites("stream")] == pytest.approx(
+        LOG_ODDS_NORMS, abs=1e-4
+    )
     assert made.vectors[Site(2)].vector[:4].tolist() == pytest.approx(LOG_ODDS_FIRST, abs=1e-4)
 
 

@@ -89,16 +89,19 @@ def run(settings: ApplySettings) -> str:
 def _pending(experiment: Experiment, cells: Sequence[Cell], settings: ApplySettings) -> _Pending:
     questions = experiment.data.test.first(settings.limit, settings.questions)
     kinds: tuple[ChoiceSet, ...] = get_args(ChoiceSet)
-    choices = {kind: questions.choices(kind) for kind in kinds if questions.choices(kind)}
+    items: dict[ChoiceSet, tuple[ABItem, ...]] = {kind: questions.choices(kind) for kind in kinds if questions.choices(kind)}
     demo = experiment.source.is_demo or settings.dataset == "demo"
     passages = load_passages(settings.capability_text, demo)[: settings.limit] if "capability" in settings.questions else ()
-    if not choices and not questions.prompts and not passages:
+    if not items and not questions.prompts and not passages:
         raise InputError(
             f"The data set {settings.dataset} has nothing to ask about '{settings.behavior}' with "
             f"--questions {' '.join(settings.questions)}; choose other questions."
         )
+    choices: dict[ChoiceSet, list[tuple[int, ABItem]]] = {
+        kind: _unmeasured(experiment, cells, CHOICE_KINDS[kind], "item_id", asked) for kind, asked in items.items()
+    }
     return _Pending(
-        {kind: _unmeasured(experiment, cells, CHOICE_KINDS[kind], "item_id", items) for kind, items in choices.items()},
+        choices,
         _unmeasured(experiment, cells, CAPABILITY_KIND, "passage_id", passages),
         _unwritten(experiment, cells, questions.prompts, settings.samples),
     )
@@ -204,7 +207,7 @@ class _Asking:
         pending = self._pending.passages
         with Progress(f"apply {self._settings.behavior}: passages", len(pending)) as progress:
             for start in range(0, len(pending), _ROWS_PER_SEGMENT):
-                part, asked = (rows[start : start + _ROWS_PER_SEGMENT] for rows in (pending, queries))
+                part, asked = pending[start : start + _ROWS_PER_SEGMENT], queries[start : start + _ROWS_PER_SEGMENT]
                 found = measure(self._model, asked, self._steering, self._settings.batch_size, progress.advance)
                 records = [{"passage_id": passage.id} | one for (_, passage), one in zip(part, found, strict=True)]
                 self._record(CAPABILITY_KIND, [cell for cell, _ in part], records, capability_schema())

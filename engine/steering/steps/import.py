@@ -39,4 +39,4 @@ def run(settings: ImportSettings) -> str:
     what = f"{len(vectors)} vector{'s' if len(vectors) > 1 else ''} of width {width} ({kinds}, {span})"
     site = f" --site {'sublayers' if len({site.kind for site in sites}) > 1 else sites[0].kind}" if kinds != "stream" else ""
     use = f"tiller steer apply --vectors-file {name}{site} --layer {layers[0] if len(layers) == 1 else 'L'}"
-    return f"import: {what} {'already there' if there else '→'} {name}\nsteer with {'it' if len(vectors) == 1 else 'them'}: {use}"
+    return f"import: {what} {'already there:' if there else '→'} {name}\nto steer with: {use}"

@@ -132,7 +132,7 @@ def _write_states(
     notes = example_notes(experiment.data.contrast, list(classes))
     path = experiment.activations_path(site)
     told = {"site": site.name, "vectors": experiment.vectors_key, "examples": notes, "log_odds": read.log_odds}
-    save_activations(experiment, site, classes, header | told)
+    save_activations(experiment, site, classes, {**header, **told})
     note_artifact(experiment.workspace, path, "activations", experiment.vectors_key)
 
 

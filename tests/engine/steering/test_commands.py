@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from waiting import until
 
+from engine.models import load
 from engine.steering.cli import STEPS, main
+from engine.store import read_header, read_measurements
+from engine.workspace import Workspace
 
 SMALL = ["--multipliers", "-0.5", "0", "0.5", "--limit", "4", "--samples", "2"]
 
@@ -50,9 +53,9 @@ def test_the_four_steps_and_the_report(workspace, capsys, monkeypatch):
     monkeypatch.setenv("TILLER_ATTEMPT", "1")
     monkeypatch.setenv("TILLER_ATTEMPT_ID", "run/t/1")
     assert "layer" in step(capsys, "vectors")
-    assert "12 A/B measurements, 24 answers in 3 cells" in step(capsys, "apply", *SMALL)
+    assert "12 A/B measurements, 24 answers, 12 capability passages in 3 cells" in step(capsys, "apply", *SMALL)
     assert "24 answers judged" in step(capsys, "score", *SMALL)
-    assert step(capsys, "plot", *SMALL).endswith(".png and its numbers as .csv")
+    assert "its numbers as .csv" in step(capsys, "plot", *SMALL)
     assert "agree" in step(capsys, "report", "--behaviors", "agree", *SMALL)
 
     made = files(workspace)
@@ -90,7 +93,7 @@ def test_a_step_finds_its_work_done_and_a_larger_sweep_adds_to_it(workspace, cap
     assert "already there" in step(capsys, "apply", "--multipliers", "0.5", "--limit", "2", "--samples", "1")
     assert files(workspace) == before
     more = ["--multipliers", "-0.5", "0", "0.25", "0.5", "--limit", "4", "--samples", "2"]
-    assert "4 A/B measurements, 8 answers in 4 cells" in step(capsys, "apply", *more)
+    assert "4 A/B measurements, 8 answers, 4 capability passages in 4 cells" in step(capsys, "apply", *more)
     assert before < files(workspace)
 
 
@@ -126,6 +129,9 @@ BAD = {  # options, exit status, words of the one sentence
     "not a number": (["apply", "--samples", "x"], 2, ["--samples"]),
     "unknown option": (["apply", "--smaples", "3"], 2, ["--smaples"]),
     "nothing to plot": (["plot"], 1, ["no vectors"]),
+    "log-odds without letters": (["vectors", "--logit"], 2, ["does not end in an answer letter", "--contrast ab"]),
+    "a second behaviour that is unknown": (["vectors", "--behavior", "agree", "dance"], 2, ["'dance'"]),
+    "nothing to import": (["import", "/no/vectors.pt"], 2, ["no file or folder /no/vectors.pt"]),
 }
 
 
@@ -141,8 +147,29 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(workspace, capsys, cas
 
 AFTER_VECTORS = {
     "layer out of range": (["apply", "--layer", "7"], 2, ["Layer 7", "layers 0 to 3"]),
-    "no layer chosen for a sublayer": (["apply", "--site", "mlp"], 2, ["--layer"]),
+    "negative layer": (["apply", "--layer", "-1"], 2, ["Layer -1", "layers 0 to 3"]),
+    "vector of a layer out of range": (["apply", "--vector-layer", "4"], 2, ["Layer 4", "layers 0 to 3"]),
+    "no layer chosen for two sublayers": (["apply", "--site", "sublayers"], 2, ["none was chosen for sublayers", "--layer"]),
     "marker without a marker": (["apply", "--positions", "from_marker"], 2, ["--marker"]),
+    "marker without its rule": (["apply", "--marker", "I"], 2, ["--positions from_marker"]),
+    "two sources of vectors": (
+        ["apply", "--vectors-file", "x", "--vector-model", "demo"],
+        2,
+        ["--vectors-file", "--vector-model"],
+    ),
+    "two lengths": (["apply", "--scale", "activation", "--normalise-over", "agree"], 2, ["--scale", "--normalise-over"]),
+    "no such vectors file": (["apply", "--vectors-file", "x"], 2, ["no vectors file x", "tiller steer import"]),
+    "a file of something else": (["apply", "--vectors-file", __file__], 1, ["not a vectors file"]),
+    "another model without vectors": (["apply", "--vector-model", "demo-base"], 1, ["--model demo-base"]),
+    "other behaviours without vectors": (["apply", "--normalise-over", "polite"], 1, ["--behavior polite"]),
+    "an unknown behaviour to normalise over": (["apply", "--normalise-over", "dance"], 2, ["'dance'"]),
+    "shuffled labels of another seed": (["apply", "--control", "shuffled", "--control-seed", "3"], 2, ["seeds 0 to 2"]),
+    "editors that are not fitted": (["apply", "--edit", "leace"], 1, ["tiller steer fit"]),
+    "an oracle for questions without labels": (["apply", "--edit", "oracle"], 2, ["--questions open"]),
+    "an oracle for prompts without labels": (["apply", "--edit", "oracle", "--questions", "open"], 2, ["no class"]),
+    "controls of fitted edits": (["apply", "--edit", "leace", "--control", "random"], 2, ["--edit leace", "--control"]),
+    "no such text": (["apply", "--capability-text", "/no/text"], 2, ["/no/text cannot be read"]),
+    "nothing to ask": (["apply", "--questions", "mmlu"], 2, ["nothing to ask", "--questions mmlu"]),
     "marker that does not occur": (["apply", "--positions", "from_marker", "--marker", "§§"], 2, ["'§§' does not occur"]),
     "too long an answer": (["apply", "--max-new-tokens", "5000"], 2, ["positions", "--max-new-tokens"]),
     "no answers to score": (["score"], 1, ["no answers", "tiller steer apply"]),
@@ -161,6 +188,112 @@ def test_bad_input_after_the_vectors_writes_nothing_more(workspace, capsys):
         assert files(workspace) == before, case
 
 
+def question(number: int) -> str:
+    return f"I think papayas are heavy {number}.\n\nChoices:\n(A) True\n(B) False"
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A data set in CAA's layout: one behaviour, TruthfulQA and MMLU."""
+    root = tmp_path / "data"
+    pairs = [
+        {
+            "question": question(i),
+            "answer_matching_behavior": f"({'AB'[i % 2]})",
+            "answer_not_matching_behavior": f"({'BA'[i % 2]})",
+        }
+        for i in range(12)
+    ]
+    known = [
+        {
+            "prompt": question(100 + i),
+            "correct": f"({'BA'[i % 2]})",
+            "incorrect": f"({'AB'[i % 2]})",
+            "correct_full_text": "True",
+            "incorrect_full_text": "False",
+            "category": "fruit" if i % 2 else "birds",
+        }
+        for i in range(6)
+    ]
+    for name, records in {
+        "generate/agreeing/generate_dataset.json": pairs[:8],
+        "test/agreeing/test_dataset_ab.json": pairs[8:],
+        "test/truthfulqa/truthful_qa.json": known,
+        "test/mmlu/mmlu.json": known[:4],
+    }.items():
+        path = root / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(records))
+    return root
+
+
+def test_knowledge_is_measured_beside_the_behaviour(workspace, folder, capsys):
+    of = ["--dataset", str(folder), "--behavior", "agreeing", "--hold-out", "2"]
+    step(capsys, "vectors", *of)
+    asked = [*of, "--multipliers", "-1", "1", "--questions", "ab", "truthfulqa", "mmlu"]
+    expected = "8 A/B measurements, 12 TruthfulQA measurements, 8 MMLU measurements in 2 cells"
+    assert expected in step(capsys, "apply", *asked)
+    assert "already there" in step(capsys, "apply", *asked)
+    (cell, _) = (path.stem for path in (workspace / "artifacts/cells").iterdir())
+    for kind, count in (("ab", 4), ("truthfulqa", 6), ("mmlu", 4)):
+        records = read_measurements(Workspace(workspace), kind, cell, "item_id").values()
+        assert len(records) == count
+        assert {record["category"] for record in records} == ({None} if kind == "ab" else {"fruit", "birds"})
+        for record in records:
+            share = record["p_a"] if record["matching"] == "A" else record["p_b"]
+            assert record["p_matching"] == pytest.approx(share / (record["p_a"] + record["p_b"]))
+
+
+def test_log_odds_of_a_folders_letters(workspace, folder, capsys):
+    of = ["--dataset", str(folder), "--behavior", "agreeing", "--hold-out", "2", "--logit", "--save-activations"]
+    assert "3 sites from 6 examples" in step(capsys, "vectors", *of)
+    assert "already there" in step(capsys, "vectors", *of)
+    (path,) = (workspace / "artifacts/vectors").iterdir()
+    header = read_header(path)
+    assert len(header["log_odds"]) == 6
+    kept = read_header(workspace / "artifacts/activations" / path.stem / "mlp.1.safetensors")
+    assert kept["examples"]["positive"]["letters"] == ["A", "B"] * 3
+    assert kept["examples"].keys() == {"positive"}
+    assert kept["log_odds"] == header["log_odds"]
+
+
+def spoiled(folder: Path, name: str, content: str) -> None:
+    (folder / name).write_text(content)
+
+
+SPOIL = {  # a file of the data set, what it holds instead, words of the sentence
+    "no JSON": ("generate/agreeing/generate_dataset.json", "{", ["generate_dataset.json", "is not JSON"]),
+    "no list": ("generate/agreeing/generate_dataset.json", "{}", ["generate_dataset.json", "list"]),
+    "a field is missing": (
+        "test/agreeing/test_dataset_ab.json",
+        '[{"question": "x"}]',
+        ["answer_matching_behavior", "record 0"],
+    ),
+    "knowledge without a category": ("test/mmlu/mmlu.json", '[{"prompt": "x"}]', ["mmlu.json", "record 0"]),
+}
+
+
+@pytest.mark.parametrize("case", SPOIL)
+def test_wrong_data_is_one_sentence_and_nothing_is_written(workspace, folder, capsys, case):
+    name, content, words = SPOIL[case]
+    spoiled(folder, name, content)
+    assert main(["vectors", "--dataset", str(folder), "--behavior", "agreeing"]) == 2
+    err = capsys.readouterr().err
+    assert all(word in err for word in words), err
+    assert "Traceback" not in err
+    assert files(workspace) == set()
+
+
+def test_a_tokenizer_without_template_is_refused(workspace, folder, tmp_path, capsys):
+    model = load("demo")
+    model.model.save_pretrained(tmp_path / "bare")
+    model.tokenizer.chat_template = None
+    model.tokenizer.save_pretrained(tmp_path / "bare")
+    assert main(["vectors", "--model", str(tmp_path / "bare"), "--dataset", str(folder), "--behavior", "agreeing"]) == 2
+    assert "has no chat template" in capsys.readouterr().err
+    assert files(workspace) == set()
+
+
 def test_outside_a_workspace_is_one_sentence(tmp_path, capsys, monkeypatch):
     monkeypatch.delenv("TILLER_WORKSPACE", raising=False)
     monkeypatch.chdir(tmp_path)
@@ -170,12 +303,18 @@ def test_outside_a_workspace_is_one_sentence(tmp_path, capsys, monkeypatch):
 
 def test_help_and_finished_steps_never_import_torch(workspace, capsys):
     step(capsys, "vectors")
+    step(capsys, "apply", *SMALL)
+    commands = [["--help"], *([*name.split(), "--help"] for name in STEPS), ["vectors"], ["apply", *SMALL]]
     code = (
-        "import sys; from engine.steering.cli import main; s = main(sys.argv[1:]); sys.exit(s or 3 * ('torch' in sys.modules))"
+        "import json, sys; from engine.steering.cli import main\n"
+        "for argv in json.loads(sys.argv[1]):\n"
+        "    status = main(argv)\n"
+        "    if status or 'torch' in sys.modules: sys.exit(f'{argv}: {status}')"
     )
-    for argv in ([], ["--help"], *([name, "--help"] for name in STEPS), ["vectors"]):
-        done = subprocess.run([sys.executable, "-c", code, *argv], capture_output=True, text=True)
-        assert done.returncode == (0 if argv else 2), (argv, done.stderr)
+    done = subprocess.run([sys.executable, "-c", code, json.dumps(commands)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("already there") == 2
+    assert main([]) == 2
 
 
 def test_settings_and_data_import_no_torch():
