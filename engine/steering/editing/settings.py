@@ -36,9 +36,13 @@ class FitSettings(ContrastSettings):
     step: ClassVar[str] = "steer.fit"
 
     behavior: tuple[str, ...] = option(("agree",), "the behaviours whose editors are fitted", min_length=1)
-    method: tuple[Method, ...] = option(("leace",), "leace, quad, quadlda, scrub", min_length=1)
+    method: tuple[Method, ...] = option(
+        ("leace",),
+        "leace: erase by least squares; quad, quadlda: transport between Gaussian classes; scrub: erase at every sublayer in turn",
+        min_length=1,
+    )
     site: tuple[SiteKind, ...] = option(("stream",), "where leace, quad and quadlda may then be used", min_length=1)
-    layer: tuple[int, ...] = option((), "at which layers (none: all)")
+    layer: tuple[int, ...] = option((), "at which layers leace, quad and quadlda may then be used (none: all)")
     multipliers: tuple[float, ...] = option(SWEEP, "for scrub: each multiplier has editors of its own", min_length=1)
     scrub_method: ScrubMethod = option("leace", "how scrub erases at each sublayer")
     legacy_edits: bool = option(False, "scrub adds half of the vector, as published")
@@ -71,6 +75,16 @@ def check_logit(edit: EditKind, logit: bool) -> None:
             f"{edit.capitalize()} compares classes of examples, but --logit reads one class only; with --logit there are "
             "leace, orth and project."
         )
+
+
+def check_fit(settings: FitSettings) -> None:
+    """Refuse combinations of options that mean nothing, in one sentence, before anything is computed."""
+    for method in settings.method:
+        check_logit(method, settings.logit)
+    if "scrub" not in settings.method and (settings.legacy_edits or settings.scrub_method != "leace"):
+        raise InputError("--scrub-method and --legacy-edits say how to scrub; give them with --method scrub.")
+    if settings.method == ("scrub",) and settings.layer:
+        raise InputError("--method scrub edits every layer in turn; leave out --layer.")
 
 
 def check_edit(settings: ApplySettings) -> None:

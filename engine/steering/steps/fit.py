@@ -10,7 +10,7 @@ from engine.errors import InputError
 from engine.families import Site
 from engine.progress import Progress
 from engine.steering.editing.editors import EditorsFile, editors_file, save_chain, save_functional, save_pair
-from engine.steering.editing.settings import FitSettings, check_logit
+from engine.steering.editing.settings import FitSettings, check_fit
 from engine.steering.experiment import Experiment, open_experiment
 from engine.store import load_tensors, note_artifact
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 def run(settings: FitSettings) -> str:
     """Every behaviour and method in turn; the model is loaded once, and only if something must be read from it."""
+    check_fit(settings)
     wanted = []
     for each in settings.each():
-        check_logit(each.method, each.logit)
         experiment = open_experiment(each)
         layers = experiment.vectors_header()["layers"]
         if settings.layer and not set(settings.layer) <= set(range(layers)):

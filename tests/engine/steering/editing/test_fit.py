@@ -184,6 +184,26 @@ def test_options_that_mean_nothing_together_are_refused_in_one_sentence(workspac
     assert sorted(workspace.rglob("*")) == before
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--method leace quad --logit", "Quad compares classes"),
+        ("--legacy-edits", "give them with --method scrub"),
+        ("--method quad --scrub-method orth", "give them with --method scrub"),
+        ("--method scrub --layer 1", "leave out --layer"),
+        ("--layer 0 4", "demo has layers 0 to 3"),
+        ("--layer -1", "demo has layers 0 to 3"),
+    ],
+)
+def test_fits_that_mean_nothing_are_refused_in_one_sentence(workspace, capsys, options, said):
+    before = sorted(workspace.rglob("*"))
+    assert main(["fit", *options.split()]) == 2
+    error = capsys.readouterr().err.strip()
+    assert len(error.splitlines()) == 1
+    assert said in error
+    assert sorted(workspace.rglob("*")) == before
+
+
 def test_editors_that_are_missing_are_told_with_the_command(workspace, capsys):
     assert main(["apply", "--edit", "leace", "--site", "attn", "--layer", "1"]) == 1
     assert "run `tiller steer fit --behavior agree --model demo --method leace --site attn` with" in capsys.readouterr().err
@@ -192,8 +212,6 @@ def test_editors_that_are_missing_are_told_with_the_command(workspace, capsys):
 def test_fitting_without_vectors_names_the_step_before(workspace, capsys):
     assert main(["fit", "--behavior", "refuse"]) == 1
     assert "run `tiller steer vectors --behavior refuse" in capsys.readouterr().err
-    assert main(["fit", "--method", "quad", "--logit"]) == 2
-    assert "leace, orth and project" in capsys.readouterr().err
 
 
 def test_states_that_are_not_numbers_are_refused_by_site(parity):
