@@ -270,3 +270,15 @@ def test_the_transition_table_is_closed():
     }  # fmt: skip
     reached = {TaskState.WAITING} | {following for row in TRANSITIONS.values() for following in row.values()}
     assert reached == set(TaskState)
+
+
+def test_p16_a_failed_step_skips_what_needs_it_where_the_original_went_on(make_world):
+    """specs/steering.md §11 P16, two GPUs. The original claims gen→0, cmp→1, then steer→0 and eval→1 although gen failed."""
+    world = make_world(2, slots=1)
+    world.add(task("gen"), task("cmp"), task("steer", "gen"), task("eval", "steer"))
+    assert world.devices == {("gen", 1): ("GPU-0",), ("cmp", 1): ("GPU-1",)}
+    world.end("gen", 1)
+    world.end("cmp")
+    states = {name: world.state(name) for name in ("gen", "cmp", "steer", "eval")}
+    assert states == {"gen": "failed", "cmp": "succeeded", "steer": "skipped", "eval": "skipped"}
+    assert world.started == [("gen", 1), ("cmp", 1)]

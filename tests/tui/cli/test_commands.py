@@ -77,6 +77,33 @@ def test_run_exits_1_when_anything_failed_and_shows_its_last_words(bench):
     assert bench.states() == {"bad": "failed", "b": "skipped"}
 
 
+@pytest.mark.parametrize("ghost", [True, False], ids=["with ghost", "without"])
+def test_p16_an_unknown_dependency_is_refused_and_a_failed_one_skips_what_needs_it(bench, monkeypatch, ghost):
+    """specs/steering.md §11 P16: the original runs steer and eval on what gen did not make, forgets ghost and exits 0."""
+    monkeypatch.setenv("TILLER_FAKE_GPUS", "2")
+    unknown = 'g.shell("ghost", "echo ghost >> ran", after=["unknown"])' if ghost else ""
+    body = f"""
+        def build():
+            g = Graph("p16")
+            g.shell("gen", "echo gen >> ran; exit 1")
+            g.shell("cmp", "echo cmp >> ran")
+            g.shell("steer", "echo steer >> ran", after=["gen"])
+            g.shell("eval", "echo eval >> ran", after=["steer"])
+            {unknown}
+            return g
+    """
+    done = bench.tiller("run", bench.run_file("p16", body))
+    if ghost:
+        assert done.returncode == 2
+        assert "ghost" in done.stderr
+        assert "unknown" in done.stderr
+        assert bench.marks("ran") == []
+    else:
+        assert done.returncode == 1
+        assert sorted(bench.marks("ran")) == ["cmp", "gen"]
+        assert bench.states() == {"gen": "failed", "cmp": "succeeded", "steer": "skipped", "eval": "skipped"}
+
+
 def test_what_the_run_file_prints_does_not_spoil_the_first_line(bench):
     body = (
         'print("loud at import")\ndef build():\n    print("loud")\n    g = Graph("p")\n    g.shell("a", "true")\n    return g\n'
