@@ -38,7 +38,7 @@ class FitSettings(ContrastSettings):
     behavior: tuple[str, ...] = option(("agree",), "the behaviours whose editors are fitted", min_length=1)
     method: tuple[Method, ...] = option(
         ("leace",),
-        "leace: erase by least squares; quad, quadlda: transport between Gaussian classes; scrub: erase at every sublayer in turn",
+        "leace: erase by least squares; quad, quadlda: transport between Gaussian classes; scrub: erase in every sublayer",
         min_length=1,
     )
     site: tuple[SiteKind, ...] = option(("stream",), "where leace, quad and quadlda may then be used", min_length=1)

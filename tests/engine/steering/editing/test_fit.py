@@ -17,6 +17,7 @@ from engine.steering.activations import read_activations
 from engine.steering.cli import main
 from engine.steering.editing.editors import open_editors
 from engine.steering.editing.making import make_edit
+from engine.steering.editing.quadratic import quad, quadlda
 from engine.steering.editing.scrub import scrub
 from engine.steering.experiment import open_experiment
 from engine.steering.settings import ApplySettings
@@ -79,6 +80,20 @@ def test_leace_is_found_again_and_erases_what_the_library_erases(fit):
             "leace", site, 0.0, tensors[site.name], tensors[f"{site.name}/mean"], editors(edit="leace", **settings)
         )
         torch.testing.assert_close(edit.moved(x), LeaceFitter.fit(x, z).eraser(x), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["quad", "quadlda"])
+def test_maps_come_back_from_disk_as_they_were_fitted(fit, kind):
+    fit("--method", kind, "--layer", "3")
+    site = Site(3)
+    states = read_activations(open_experiment(ApplySettings()), site)
+    target, others = states["positive"], states["negative"]
+    fresh = {"quad": quad, "quadlda": quadlda}[kind](target, others)
+    for up, wanted in ((True, fresh.up), (False, fresh.down)):
+        found = editors(edit=kind, layer=(3,), multipliers=(1.0,)).transport(site, up)
+        moved, exact = found.moved(torch.cat([target, others])), wanted.moved(torch.cat([target, others]).double())
+        torch.testing.assert_close(moved.double(), exact, atol=1e-2, rtol=1e-3)
+        assert (moved - torch.cat([target, others])).abs().max() > 0.1
 
 
 def test_a_stopped_fit_goes_on_with_what_is_missing(fit, workspace):
