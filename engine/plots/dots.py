@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.plots.style import QUIET, draw
+from engine.plots.style import axes_grid, draw, grid
 from engine.printable import printable
 from engine.text_table import text_table
 
@@ -61,11 +61,13 @@ class DotPicture:
         longest = max(len(panel.categories) for panel in self.panels)
         height = max(2.6, 0.24 * longest + 1.6)
 
+        rows, columns = grid(len(self.panels))
+
         def paint(figure: Figure) -> None:
-            for panel, axes in zip(self.panels, figure.subplots(1, len(self.panels), squeeze=False)[0], strict=True):
+            for panel, axes in zip(self.panels, axes_grid(figure, len(self.panels)), strict=True):
                 _draw(panel, axes)
 
-        return draw((8.2 * len(self.panels), height), paint)
+        return draw((8.2 * columns, height * rows), paint)
 
 
 def _terminal(panel: DotPanel, width: int, color: bool) -> str:
@@ -106,6 +108,5 @@ def _draw(panel: DotPanel, axes: Axes) -> None:
     axes.set_xlim(-0.02, 1.02)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(panel.x_label)
-    axes.set_title(panel.title, pad=18)
-    axes.annotate(panel.note, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
+    axes.set_title(panel.title)
     axes.legend(frameon=False, fontsize=8.5, title="multiplier", title_fontsize=8.5, loc="upper left", bbox_to_anchor=(1.01, 1))

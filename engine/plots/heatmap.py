@@ -128,8 +128,8 @@ def shade(place: float, diverging: bool) -> tuple[int, int, int]:
 
 def painted(text: str, background: tuple[int, int, int]) -> str:
     """`text` on a colour of 24 bits, black or white, whichever is read better."""
-    ink = "30" if _lightness(background) > 110 else "97"
-    return f"\x1b[{ink};48;2;{';'.join(map(str, background))}m{text}\x1b[0m"
+    ink = "0;0;0" if _lightness(background) > 110 else "255;255;255"
+    return f"\x1b[38;2;{ink};48;2;{';'.join(map(str, background))}m{text}\x1b[0m"
 
 
 def _mix(one: Sequence[int], other: Sequence[int], share: float) -> tuple[int, int, int]:

@@ -22,7 +22,7 @@ h3 { font-size: 1rem; margin: 1.2rem 0 .3rem; }
 table { border-collapse: collapse; font-size: .85rem; }
 th, td { padding: .25rem .6rem; border-bottom: 1px solid #e5e5e5; text-align: left; vertical-align: top; }
 th { background: #f6f8fa; white-space: nowrap; } td.number, th.number { text-align: right; white-space: nowrap; }
-td.text { min-width: 11rem; overflow-wrap: anywhere; }
+td { overflow-wrap: anywhere; } td.text { min-width: 8.5rem; }
 tr:hover td { background: #fafcff; }
 img { max-width: 100%; height: auto; }
 code { font-size: .85em; overflow-wrap: anywhere; }
@@ -32,7 +32,7 @@ details { margin: .5rem 0; } summary { cursor: pointer; color: #377eb8; }
 .chip.answer { border-bottom: 2px solid #333; } sup { font-size: .6em; }
 @media (max-width: 40rem) { body { padding: .6rem; font-size: 14px; } }
 @media print {
-  body { max-width: none; font-size: 10pt; } .scroll { overflow: visible; } h2 { break-after: avoid; }
+  body { max-width: none; font-size: 10pt; } .scroll { overflow: visible; } td.text { min-width: 0; } h2 { break-after: avoid; }
   img, tr { break-inside: avoid; } .chip, .warning, th { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
