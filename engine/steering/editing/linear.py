@@ -55,7 +55,7 @@ def leace_functional(states: Tensor, vector: Tensor) -> Tensor:
     x = x - x.mean(0)
     n, width = x.shape
     narrow = n <= width
-    gram = x @ x.T if narrow else x.T @ x
+    gram = _gram(x if narrow else x.T)
     if not gram.trace() > 0:
         return v  # all states are the same: no direction varies more than another
     alpha, beta = shrinkage(gram, n, width)
@@ -67,6 +67,16 @@ def leace_functional(states: Tensor, vector: Tensor) -> Tensor:
         inside = torch.cholesky_solve((x @ v)[:, None], factor)[:, 0]
         return (v - (alpha / n) * (x.T @ inside)) / beta
     return torch.cholesky_solve(v[:, None], factor)[:, 0]
+
+
+def _gram(x: Tensor, block: int = 256) -> Tensor:
+    """x·xᵀ at little more than half of the work: what lies above the diagonal mirrors what lies below."""
+    gram = x.new_empty(len(x), len(x))
+    for start in range(0, len(x), block):
+        rows = slice(start, start + block)
+        gram[rows, : rows.stop] = x[rows] @ x[: rows.stop].T
+        gram[:start, rows] = gram[rows, :start].T
+    return gram
 
 
 def shrinkage(gram: Tensor, n: int, width: int) -> tuple[float, float]:
