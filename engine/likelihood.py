@@ -70,7 +70,8 @@ def _score(runner: Runner, batch: Sequence[Query]) -> list[Likelihood]:
         for row, query in enumerate(batch)
         for step, token in (*enumerate(query.continuation), *((len(query.continuation), token) for token in query.candidates))
     ]
-    values = iter(logprobs[tuple(torch.tensor(wanted).T.to(logprobs.device))].tolist())  # one transfer for the whole batch
+    places = torch.tensor(wanted, dtype=torch.int64).view(-1, 3).T.to(logprobs.device)
+    values = iter(logprobs[tuple(places)].tolist())  # one transfer for the whole batch
     return [
         Likelihood(math.fsum(islice(values, len(query.continuation))), tuple(islice(values, len(query.candidates))))
         for query in batch

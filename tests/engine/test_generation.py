@@ -130,3 +130,28 @@ def test_hooks_are_gone_after_an_error(parity):
     with pytest.raises(IndexError):
         list(generate(parity, [Row((1, 999))], SAMPLING, Steering(ARMS)))  # the model has no token 999
     assert not any(module._forward_hooks for module in parity.model.modules())
+
+
+@pytest.mark.parametrize("rule", ["all", "before", "completion", "generated"])
+@pytest.mark.parametrize("prompts", [PROMPTS[:1], PROMPTS[:3], PROMPTS * 2], ids=["one", "nothing shared", "shared"])
+def test_steered_maps_are_those_of_an_uncached_run(parity, rule, prompts):
+    """Whether a prompt is computed whole, without its last token, or once for several rows."""
+    wanted = [Row(prompt, row_seed(0, "p", number, 0.0), 1) for number, prompt in enumerate(prompts)]
+    steering, stops = Steering(ARMS, rule), frozenset(range(0, 64, 5))
+    cached, uncached = (
+        dict(generate(parity, wanted, SAMPLING, steering, stop_ids=stops, use_cache=use_cache)) for use_cache in (True, False)
+    )
+    assert cached == uncached
+    length, steps = len(wanted[0].prompt), len(cached[0].steered)
+    first, behind = {
+        "all": (0, steps),
+        "before": (0, length - 1),
+        "completion": (length - 1, steps),
+        "generated": (length, steps),
+    }[rule]
+    assert cached[0].steered == tuple(first <= place < behind for place in range(steps))
+
+
+def test_prompts_of_one_token_need_no_prefill(parity):
+    wanted = [Row((token,), row_seed(0, "p", number, 0.0), 1) for number, token in enumerate((1, 1, 5, 9, 1, 7))]
+    assert texts(parity, wanted, stops=frozenset()) == texts(parity, wanted, stops=frozenset(), batch_size=1)
