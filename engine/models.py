@@ -7,6 +7,7 @@ safetensors or from `weights_only` checkpoints; code from a model's repository i
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,9 @@ def _with_adapter(base: LoadedModel, source: ModelSource) -> LoadedModel:
 
     tokenizer = base.tokenizer
     try:
-        adapted = PeftModel.from_pretrained(base.model, source.location)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning)  # peft asks transformers by an old name
+            adapted = PeftModel.from_pretrained(base.model, source.location)
         if (Path(source.location) / "tokenizer_config.json").is_file():
             tokenizer = AutoTokenizer.from_pretrained(source.location, trust_remote_code=False)
         if any(config.is_prompt_learning for config in adapted.peft_config.values()):

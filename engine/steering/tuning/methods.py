@@ -65,5 +65,6 @@ def _adapted(model: LoadedModel, layer: int | None, rank: int, seed: int) -> Any
     config = LoraConfig(r=rank, lora_alpha=2 * rank, target_modules=list(linear), fan_in_fan_out=transposed)
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*base_model_name_or_path.*")
+        warnings.filterwarnings("ignore", category=FutureWarning)  # peft asks transformers by an old name
         torch.manual_seed(seed)
         return get_peft_model(model.model, config)
