@@ -24,6 +24,8 @@ from engine.keys import find_key
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)  # it tells whoever imports it of a missing speed-up
+
 Quantization = Literal["8bit", "4bit"]
 DType = Literal["float32", "bfloat16", "float16"]
 
