@@ -128,7 +128,7 @@ def check_edit(settings: ApplySettings) -> None:
             raise InputError(
                 "--edit scrub makes its vectors as it goes, so they cannot be scaled; leave out --scale and --normalise-over."
             )
-    if edit == "none" and settings.legacy_edits:
+    if settings.legacy_edits and edit not in ("orth", "scrub"):
         raise InputError("--legacy-edits says how orth and scrub are done; give it with --edit orth or --edit scrub.")
     if edit != "scrub" and settings.scrub_method != "leace":
         raise InputError(f"--scrub-method {settings.scrub_method} goes with --edit scrub only.")

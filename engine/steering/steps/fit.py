@@ -43,7 +43,7 @@ def _at_sites(file: EditorsFile, sites: Sequence[Site], source: _Source) -> str:
     _note(file, [file.site(site) for site in sites if site not in missing])
     what = f"fit {file.settings.behavior} {file.settings.method}"
     if not missing:
-        return _summary(file, what, len(sites), 0, "sites")
+        return _summary(file, what, len(sites), 0, "site")
     from engine.steering.editing.linear import leace_functional  # torch: only when there is something to compute
     from engine.steering.editing.quadratic import quad, quadlda
 
@@ -60,7 +60,7 @@ def _at_sites(file: EditorsFile, sites: Sequence[Site], source: _Source) -> str:
                 path = save_pair(file, site, (quad if method == "quad" else quadlda)(states[target], others))
             _note(file, [path])
             progress.advance()
-    return _summary(file, what, len(sites), len(missing), "sites")
+    return _summary(file, what, len(sites), len(missing), "site")
 
 
 def _scrub(file: EditorsFile, settings: FitSettings, source: _Source) -> str:
@@ -69,7 +69,7 @@ def _scrub(file: EditorsFile, settings: FitSettings, source: _Source) -> str:
     _note(file, [file.multiplier(multiplier) for multiplier in multipliers if multiplier not in missing])
     what = f"fit {file.settings.behavior} scrub ({file.settings.scrub_method})"
     if not missing:
-        return _summary(file, what, len(multipliers), 0, "multipliers")
+        return _summary(file, what, len(multipliers), 0, "multiplier")
     from engine.steering.activations import encode
     from engine.steering.editing.scrub import scrub
     from engine.steering.vectors import difference_weights
@@ -90,7 +90,7 @@ def _scrub(file: EditorsFile, settings: FitSettings, source: _Source) -> str:
         )
     for multiplier, chain in zip(missing, chains, strict=True):
         _note(file, [save_chain(file, multiplier, chain)])
-    return _summary(file, what, len(multipliers), len(missing), "multipliers")
+    return _summary(file, what, len(multipliers), len(missing), "multiplier")
 
 
 class _Source:
@@ -143,9 +143,10 @@ def _pooled(states: Mapping[str, Tensor]) -> Tensor:
 
 def _summary(file: EditorsFile, what: str, parts: int, made: int, kind: str) -> str:
     folder = file.experiment.workspace.relative(file.folder)
+    whole = f"{parts} {kind}{'s' if parts > 1 else ''}"
     if not made:
-        return f"{what}: already there, {parts} {kind}, {folder}"
-    return f"{what}: {parts} {kind}{f', of them {made} new' if made < parts else ''} → {folder}"
+        return f"{what}: already there, {whole}, {folder}"
+    return f"{what}: {whole}{f', of them {made} new' if made < parts else ''} → {folder}"
 
 
 def _note(file: EditorsFile, paths: Sequence[Path]) -> None:

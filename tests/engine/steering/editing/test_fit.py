@@ -184,7 +184,8 @@ NONSENSE = [
     ("--edit scrub --site sublayers", "--site sublayers --together"),
     ("--edit scrub --site sublayers --together --layer 1 2", "no --layer"),
     ("--edit scrub --site sublayers --together --scale activation", "leave out --scale"),
-    ("--legacy-edits", "goes with|give it with"),
+    ("--legacy-edits", "give it with --edit orth"),
+    ("--edit leace --legacy-edits", "give it with --edit orth"),
     ("--edit orth --scrub-method orth", "goes with --edit scrub only"),
 ]
 
@@ -195,7 +196,7 @@ def test_options_that_mean_nothing_together_are_refused_in_one_sentence(workspac
     assert main(["apply", *options.split()]) == 2
     error = capsys.readouterr().err.strip()
     assert len(error.splitlines()) == 1
-    assert any(part in error for part in said.split("|"))
+    assert said in error
     assert sorted(workspace.rglob("*")) == before
 
 
