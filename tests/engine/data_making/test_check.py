@@ -292,3 +292,10 @@ def test_the_published_sets_have_the_counts_of_the_specification(capsys):
     problems = [line for line in out.splitlines() if line.startswith(str(SEEDS)) and ".json:" in line]
     assert len(problems) == 5  # options of TruthfulQA that are empty, a fault of the published file
     assert all("truthful_qa.json" in line and "incorrect_full_text: is empty" in line for line in problems)
+
+
+def test_a_behaviour_of_labelled_classes_needs_no_other_file(tmp_path, capsys):
+    write(tmp_path, "generate/tone/classes.json", [labelled("kind"), labelled("curt")])
+    status, out, _ = check(capsys, str(tmp_path))
+    assert status == 0
+    assert out.endswith("1 checked, 0 problems, 0 warnings\n")
