@@ -69,9 +69,7 @@ class Sweep:
 
     def inputs(self) -> dict[str, str]:
         """What the figure's key says it is drawn of."""
-        experiment = self.experiment
-        named = {"model": experiment.source.identity, "data": experiment.data.test.hash(), "vectors": experiment.vectors_key}
-        return named | ({"scorer": self.judge.scorer} if self.judge else {})
+        return self.own[0].inputs | ({"scorer": self.judge.scorer} if self.judge else {})
 
 
 def open_sweep(settings: PlotSettings, every_layer: bool = False) -> Sweep:
