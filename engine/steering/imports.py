@@ -25,6 +25,8 @@ _PATTERN = "vec*.pt"
 
 def files_of(paths: Sequence[str]) -> list[Path]:
     """Files as they are; of a folder those that are named as vectors."""
+    if not paths:
+        raise InputError("Say what to import: files vec*.pt, or a folder of them.")
     found: list[Path] = []
     for name in paths:
         path = Path(name).expanduser()

@@ -76,7 +76,7 @@ class ImportSettings(StepSettings):
 
     step: ClassVar[str] = "steer.import"
 
-    paths: tuple[str, ...] = option(..., "files vec*.pt, or folders of them, of one model", positional=True, min_length=1)
+    paths: tuple[str, ...] = option(..., "files vec*.pt, or folders of them, of one model", positional=True)
     site: Literal["stream", "sublayers"] | None = option(None, "where the vectors belong (none: as the files' names say)")
     layer: int | None = option(None, "the layer of a single vector (none: as its file's name says)", ge=0)
 

@@ -137,6 +137,7 @@ def test_files_that_are_no_pytorch_files_are_refused(workspace, tmp_path, capsys
     (tmp_path / "empty").mkdir()
     assert main(["import", str(tmp_path / "empty")]) == 2
     assert main(["import", str(tmp_path / "nowhere.pt")]) == 2
+    assert main(["import"]) == 2
     assert main(["import", good, saved(vector(1), tmp_path / "b/vec_layer_1_other.pt")]) == 2
     assert "one model's at a time" in capsys.readouterr().err
     assert not (workspace / "artifacts").exists()
