@@ -31,6 +31,7 @@ SHAPES = {
     "hidden > n": (20, 64, None),
     "n > hidden": (200, 24, None),
     "n = hidden": (32, 32, None),
+    "hidden > n, several blocks": (300, 320, None),
     "rank-deficient, hidden > n": (24, 64, 3),
     "rank-deficient, n > hidden": (120, 24, 3),
     "two examples": (2, 8, None),
