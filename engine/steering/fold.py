@@ -30,7 +30,7 @@ _HOOKS = "steer it with hooks (`tiller steer apply`)"
 
 
 @dataclass(frozen=True, slots=True)
-class _Projections:
+class Projections:
     """Paths of the last projections, from a block on. `switches` are the config fields that give them biases where they have
     none; in a `parallel` block attention's output reaches nothing before it is added, so that its bias may lie in the MLP's."""
 
@@ -42,19 +42,20 @@ class _Projections:
 
 
 _LLAMA_LIKE = ("self_attn.o_proj", "mlp.down_proj")
-_PROJECTIONS = {
-    "llama": _Projections(*_LLAMA_LIKE, attn_switch="attention_bias", mlp_switch="mlp_bias"),
-    "qwen3": _Projections(*_LLAMA_LIKE, attn_switch="attention_bias"),
-    "gemma": _Projections(*_LLAMA_LIKE, attn_switch="attention_bias"),
-    "mistral": _Projections(*_LLAMA_LIKE),
-    "qwen2": _Projections(*_LLAMA_LIKE),
-    "phi3": _Projections(*_LLAMA_LIKE),
-    "gpt2": _Projections("attn.c_proj", "mlp.c_proj"),
-    "gptj": _Projections("attn.out_proj", "mlp.fc_out", parallel=True),
-    "gpt_neox": _Projections("attention.dense", "mlp.dense_4h_to_h", attn_switch="attention_bias"),
-    "opt": _Projections("self_attn.out_proj", "fc2"),
-    "phi": _Projections("self_attn.dense", "mlp.fc2", parallel=True),
+PROJECTIONS = {
+    "llama": Projections(*_LLAMA_LIKE, attn_switch="attention_bias", mlp_switch="mlp_bias"),
+    "qwen3": Projections(*_LLAMA_LIKE, attn_switch="attention_bias"),
+    "gemma": Projections(*_LLAMA_LIKE, attn_switch="attention_bias"),
+    "mistral": Projections(*_LLAMA_LIKE),
+    "qwen2": Projections(*_LLAMA_LIKE),
+    "phi3": Projections(*_LLAMA_LIKE),
+    "gpt2": Projections("attn.c_proj", "mlp.c_proj"),
+    "gptj": Projections("attn.out_proj", "mlp.fc_out", parallel=True),
+    "gpt_neox": Projections("attention.dense", "mlp.dense_4h_to_h", attn_switch="attention_bias"),
+    "opt": Projections("self_attn.out_proj", "fc2"),
+    "phi": Projections("self_attn.dense", "mlp.fc2", parallel=True),
 }
+"""By transformers' `model_type`. Gemma 2 and 3 are left out: nothing folds through the norms behind their sublayers."""
 
 
 @torch.no_grad()
@@ -104,16 +105,16 @@ def rounding(dtype: torch.dtype) -> float:
     return {torch.float32: 1e-4, torch.float16: 1e-2}.get(dtype, 5e-2)
 
 
-def _projections(model: LoadedModel) -> _Projections:
+def _projections(model: LoadedModel) -> Projections:
     kind = model.model.config.model_type
     if "gemma2" in kind or "gemma3" in kind:
         raise InputError(f"{model.name} has norms behind its sublayers, through which nothing can be folded; {_HOOKS}.")
-    if kind not in _PROJECTIONS:
+    if kind not in PROJECTIONS:
         raise InputError(f"Folding knows no projections of models of type '{kind}' ({model.name}); {_HOOKS}.")
-    return _PROJECTIONS[kind]
+    return PROJECTIONS[kind]
 
 
-def _places(model: LoadedModel, table: _Projections, site: Site) -> tuple[str, str, str | None]:
+def _places(model: LoadedModel, table: Projections, site: Site) -> tuple[str, str, str | None]:
     """The projection whose output the site is, where a bias is added to it, and the config field that this needs."""
     model.module(site)  # a layer out of range is refused
     block = f"{model.family.blocks}.{site.layer}"

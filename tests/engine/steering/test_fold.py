@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 import torch
 from transformers import (
     AutoModelForCausalLM,
+    AutoTokenizer,
     Gemma2Config,
     GemmaConfig,
     GPT2Config,
@@ -21,9 +26,13 @@ from transformers import (
 from engine.edits import Slide, Transport
 from engine.errors import InputError
 from engine.families import Site
-from engine.forward import pad
+from engine.forward import Steering, pad
+from engine.generation import Row, generate
 from engine.models import LoadedModel, load, wrap
-from engine.steering.fold import difference, fold, rounding, steered_logits
+from engine.sampling import Sampling
+from engine.steering.cli import main
+from engine.steering.fold import PROJECTIONS, difference, fold, rounding, steered_logits
+from engine.store import load_tensors
 
 HIDDEN = 32
 SHAPE = {
@@ -146,3 +155,69 @@ def test_half_precision_differs_by_rounding_only(parity, tmp_path):
     reloaded = AutoModelForCausalLM.from_pretrained(tmp_path, dtype="auto").eval()
     assert reloaded.dtype == torch.bfloat16
     assert difference(wrap(reloaded, parity.tokenizer, "folded"), steered, ids, valid) < rounding(torch.bfloat16)
+
+
+@pytest.fixture
+def workspace(tmp_path, monkeypatch) -> Path:
+    for part in ("runs", "logs", "artifacts"):
+        (tmp_path / part).mkdir()
+    monkeypatch.setenv("TILLER_WORKSPACE", str(tmp_path))
+    for name in ("TILLER_RUN", "TILLER_TASK", "TILLER_ATTEMPT_ID", "TILLER_PROGRESS", "TILLER_ARTIFACTS"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def test_a_cell_becomes_a_folder_that_plain_transformers_reads(workspace, capsys):
+    """With tokenizer, template and generation config; its answers are those of the steered model."""
+    assert main(["vectors", "--behavior", "agree"]) == 0
+    assert main(["fold", "--layer", "2", "--multipliers", "-1"]) == 0
+    said = capsys.readouterr().out.strip().splitlines()[-1]
+    (folder,) = (workspace / "artifacts/folded").iterdir()
+    assert said.endswith(f"→ artifacts/folded/{folder.name}")
+    assert main(["fold", "--layer", "2", "--multipliers", "-1"]) == 0
+    assert capsys.readouterr().out.strip() == said
+    assert json.loads((folder / "tiller.json").read_text())["settings"]["multipliers"] == [-1]
+
+    tokenizer, network = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder)
+    chat = [{"role": "user", "content": "I think lamps are great. Am I right?"}]
+    ids = tokenizer.apply_chat_template(chat, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    written = network.generate(**ids, max_new_tokens=16, do_sample=False)[0, ids["input_ids"].shape[1] :]
+    model = load("demo")
+    (vectors,) = (workspace / "artifacts/vectors").glob("*.safetensors")
+    steering = Steering([{Site(2): -1 * load_tensors(vectors)["stream.2"]}], "all")
+    ((_, steered),) = generate(model, [Row(tuple(ids["input_ids"][0].tolist()))], Sampling(16, temperature=0), steering)
+    assert tuple(written[: len(steered.ids)].tolist()) == steered.ids
+
+
+REFUSED_OPTIONS = {
+    "several multipliers": (["--multipliers", "0", "1"], "one model holds one cell"),
+    "several layers": (["--layer", "1", "2"], "one model holds one cell"),
+    "some positions": (["--positions", "completion"], "give --positions all"),
+    "an edit of the stream": (["--edit", "leace"], "give --site attn, mlp or sublayers"),
+    "a transport": (["--edit", "quad", "--site", "mlp"], "give --edit none, project, leace, orth or scrub"),
+    "an edit by label": (["--edit", "oracle"], "the label of what is asked"),
+    "quantised weights": (["--quantize", "8bit"], "leave out --quantize"),
+    "a system prompt": (["--system-prompt", "pos"], "leave out --system-prompt"),
+    "no vectors": ([], "run `tiller steer vectors --behavior agree"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_OPTIONS)
+def test_options_that_cannot_be_folded_are_one_sentence_and_nothing_is_written(workspace, capsys, case):
+    options, words = REFUSED_OPTIONS[case]
+    assert main(["fold", *options]) in (1, 2)
+    sentence = capsys.readouterr().err.strip()
+    assert words in sentence
+    assert "\n" not in sentence
+    assert not list((workspace / "artifacts").iterdir())
+
+
+def test_a_fold_that_does_not_give_the_steered_logits_is_not_kept(workspace, capsys, monkeypatch):
+    """As with a table that names the wrong projection: what reading back is for."""
+    assert main(["vectors", "--behavior", "agree"]) == 0
+    monkeypatch.setitem(
+        PROJECTIONS, "llama", replace(PROJECTIONS["llama"], mlp="self_attn.o_proj", mlp_switch="attention_bias")
+    )
+    assert main(["fold", "--layer", "2"]) == 1
+    assert "logits differ from the steered ones" in capsys.readouterr().err
+    assert not list((workspace / "artifacts/folded").iterdir())
