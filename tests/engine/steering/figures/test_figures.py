@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
+import sys
 from statistics import fmean
 
 import pytest
@@ -124,9 +127,13 @@ def test_legacy_letters_count_other_keys_as_zero(records, capsys):
 
 
 def test_judged_answers_are_shares_of_prompts_by_label(records, capsys):
-    settings = plots(behavior="refuse", samples=2)
+    settings = plots(behavior="refuse", samples=3)
     records.vectors(settings)
-    judge_all(records, settings, lambda cell, prompt, sample: ("t", prompt.startswith("harmful") or cell.multiplier > sample))
+
+    def verdict(cell, prompt: str, sample: int) -> tuple[str, bool]:
+        return "t", sample == 2 or prompt.startswith("harmful") or cell.multiplier > sample
+
+    judge_all(records, settings, verdict)  # of three samples, two are asked about
     out = steer(capsys, "plot", *SWEEP, "--behavior", "refuse", "--samples", "2")
     assert "not checked" in out
     rows = {(row["curve"], row["multiplier"]): float(row["mean"]) for row in records.csv("steer-refuse")}
@@ -242,3 +249,22 @@ def test_what_cannot_be_drawn_is_one_sentence_and_no_file(records, capsys, case)
     assert words in err
     assert "Traceback" not in err
     assert not (records.root / "artifacts/plots").exists()
+
+
+TORCHLESS = (
+    ["plot", *SWEEP],
+    ["figure", "similarity", "--behavior", "agree"],
+)
+
+
+def test_figures_of_records_never_import_torch(records):
+    records.vectors(plots())
+    ask(records, plots(layer=(0, 1, 2, 3)))
+    code = (
+        "import sys; from engine.steering.cli import main; import json\n"
+        "bad = [a for a in json.loads(sys.argv[1]) if main(a) or {'torch', 'transformers'} & set(sys.modules)]\n"
+        "sys.exit(bool(bad))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, json.dumps(TORCHLESS)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""

@@ -42,7 +42,7 @@ class Page(HTMLParser):
 @pytest.fixture
 def page(records, capsys):
     """Of a sweep whose answers are hostile, one in ten unparsed, with a cost at +1."""
-    settings = PlotSettings(multipliers=(-1.0, 0.0, 1.0), samples=1)
+    settings = PlotSettings(multipliers=(-1.0, 0.0, 1.0), samples=2)
     experiment = records.vectors(settings)
     judge = open_sweep(settings).judge
     assert judge
@@ -52,7 +52,7 @@ def page(records, capsys):
             experiment,
             cell,
             judge.scorer,
-            lambda prompt, _, m=m: (f"{m:+g} {HOSTILE}", None if prompt.endswith("0") else m > 0),
+            lambda prompt, sample, m=m: (f"{m:+g} {sample} {HOSTILE}", None if prompt.endswith("0") else m > 0),
         )
         records.passages(experiment, cell, [("p", 30 + 20 * max(m, 0), 10)])
     assert main(["report", "--html", "--behaviors", "agree", *SWEEP]) == 0
@@ -106,7 +106,7 @@ def test_answers_stand_side_by_side_with_their_judgements(page):
     found, experiment, _ = page
     first = experiment.data.test.prompts[1].chat[-1].content
     at = found.cells.index(first)
-    assert [cell[:2] for cell in found.cells[at + 1 : at + 4]] == ["-1", "+0", "+1"]
+    assert [cell[:4] for cell in found.cells[at + 1 : at + 4]] == ["-1 0", "+0 0", "+1 0"]
     assert [cell.rsplit(" ", 1)[1].strip() for cell in found.cells[at + 1 : at + 4]] == ["no", "no", "yes"]
 
 
