@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.errors import InputError
 from engine.plots import CurvePicture, HeatmapPicture
 from engine.steering.figures.layers import layer_maps, layer_panels
 from engine.steering.figures.measured import nothing_to_draw, open_sweep
@@ -10,6 +11,8 @@ from engine.steering.figures.several import figure_key, present
 
 
 def run(settings: LayersSettings) -> str:
+    if settings.together:
+        raise InputError("This figure draws each layer's own sweep; leave --together away, or use `tiller steer plot`.")
     at = (-settings.at, 0.0, settings.at)
     settings = settings.model_copy(update={"multipliers": tuple(sorted({*settings.multipliers, *at}))})
     sweeps = [open_sweep(each, every_layer=True) for each in settings.each()]

@@ -229,6 +229,7 @@ def test_fine_tuned_models_are_drawn_with_the_base_s_vectors(records, capsys):
 BAD = {
     "nothing measured": (["plot"], 1, "tiller steer apply"),
     "nothing over layers": (["figure", "layers", "--behavior", "agree"], 1, "tiller steer apply"),
+    "layers together": (["figure", "layers", "--behavior", "agree", "--together"], 2, "--together"),
     "no knowledge asked": (["figure", "categories", "--behavior", "agree"], 1, "truthfulqa mmlu"),
     "a model without a label": (["figure", "finetuning", "--models", "demo-base"], 2, "LABEL=MODEL"),
     "one label twice": (["figure", "similarity", "--models", "a=demo", "a=demo-base"], 2, "LABEL=MODEL"),
