@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from engine.settings import StepSettings, canonical_json, option
-from engine.steering.settings import ApplySettings, PlotSettings, ReportSettings, ScoreSettings, VectorSettings
+from engine.steering.figures.settings import PlotSettings, ReportSettings
+from engine.steering.settings import ApplySettings, ScoreSettings, VectorSettings
 
 numbers = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 6))
 INPUTS = {"model": "m", "data": "d"}
@@ -136,5 +137,5 @@ def test_control_seeds_count_only_for_random_controls():
 
 
 def test_a_report_is_its_behaviours_plots():
-    plots = ReportSettings(behaviors=("agree", "refuse"), layer=(1,), samples=2).plots()
+    plots = ReportSettings(behaviors=("agree", "refuse"), layer=(1,), samples=2).each()
     assert plots == [PlotSettings(behavior=b, layer=(1,), samples=2) for b in ("agree", "refuse")]
