@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from engine.chats import encode_chat
 from engine.errors import EngineError, InputError
 from engine.families import Site
 from engine.forward import Steering
+from engine.generation import Row, generate
 from engine.models import load
 from engine.sampling import Sampling
 from engine.steering import ab
@@ -21,7 +23,7 @@ from engine.steering.arms import open_arms
 from engine.steering.cli import main
 from engine.steering.experiment import cells_of, open_experiment
 from engine.steering.settings import ApplySettings, VectorSettings
-from engine.store import load_tensors, read_header, read_measurements, save_tensors
+from engine.store import load_tensors, read_header, read_measurements, read_responses, save_tensors
 from engine.workspace import Workspace
 
 STREAM = [Site(layer) for layer in range(4)]
@@ -320,8 +322,23 @@ def test_a_persona_moves_the_letters_as_steering_does(workspace, capsys):
     assert means["pos"] > means["none"] + 0.03
 
 
-def test_labelled_prompts_get_the_oracles_own_edit(workspace, capsys):
-    """The two classes are moved in opposite directions: harmful prompts lose their refusals at multiplier 0."""
+def test_labelled_prompts_get_the_oracles_own_edit(workspace, demo, capsys):
+    """At multiplier 0 each class is moved half the way to the other."""
     command = ["apply", "--behavior", "refuse", "--edit", "oracle", "--questions", "open", "--layer", "3", "--samples", "1"]
-    assert main([*command, "--multipliers", "0", "--limit", "8", "--temperature", "0"]) == 0
+    assert main([*command, "--multipliers", "0", "--limit", "8", "--temperature", "0", "--max-new-tokens", "12"]) == 0
     assert "with oracle at layer 3 × 1 multiplier: 8 answers" in capsys.readouterr().out
+    asked = settings(
+        behavior="refuse", edit="oracle", questions=("open",), layer=(3,), multipliers=(0.0,), temperature=0, max_new_tokens=12
+    )
+    experiment = open_experiment(asked)
+    (cell,) = cells_of(experiment, asked)
+    arms = open_arms(experiment, asked)
+    written = {answer.prompt_id: answer.text for answer in read_responses(Workspace(workspace), cell.key).values()}
+    prompts = experiment.data.test.first(8, ("open",)).prompts
+    assert {prompt.label for prompt in prompts} == {"harmful", "harmless"}
+    expected = {}
+    for prompt in prompts:
+        row = Row(encode_chat(demo.tokenizer, prompt.chat).ids)
+        ((_, found),) = generate(demo, [row], Sampling(12, temperature=0), Steering([arms.arm(cell, prompt.label)]))
+        expected[prompt.id] = demo.decode(found.ids)
+    assert written == expected

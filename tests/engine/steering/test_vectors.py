@@ -86,6 +86,7 @@ def test_a_chat_that_occurs_often_is_read_once_and_counts_often(parity, states):
     assert sum(read) == 12
     torch.testing.assert_close(made.vector, (weights @ h[rows]).float(), atol=1e-4, rtol=0)
     torch.testing.assert_close(made.mean, h[rows].mean(0).float(), atol=1e-5, rtol=0)
+    assert made.activation_norm == pytest.approx(h[rows].norm(dim=-1).mean().item(), rel=1e-5)
     torch.testing.assert_close(kept, h[rows].float(), atol=1e-5, rtol=0)
 
 
