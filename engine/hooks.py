@@ -40,11 +40,13 @@ def reading(model: LoadedModel, sites: Sequence[Site], positions: Tensor) -> Ite
     Only what is asked for is kept, so memory does not grow with the sequence.
     """
     states: dict[Site, Tensor] = {}
+    places: dict[torch.device, tuple[Tensor, Tensor]] = {}  # moved to each device once, not once per site
 
     def keep(site: Site) -> Change:
         def take(h: Tensor) -> None:
-            rows = h.view(len(positions), -1, h.shape[-1])
-            states[site] = rows[torch.arange(len(rows), device=h.device), positions.to(h.device)]
+            if h.device not in places:
+                places[h.device] = torch.arange(len(positions), device=h.device), positions.to(h.device)
+            states[site] = h.view(len(positions), -1, h.shape[-1])[places[h.device]]
 
         return take
 
