@@ -1,4 +1,4 @@
-"""`tiller steer finetune` (specs/steering.md §7): the letter is learned, a kill costs nothing, the result is a model like any."""
+"""`tiller steer finetune` (specs/steering.md §7): the letter is learned, a kill costs nothing, the result is a model."""
 
 from __future__ import annotations
 
