@@ -184,6 +184,14 @@ def enough_memory(batch_size: int) -> Iterator[None]:
         ) from error
 
 
+def no_numbers(model: LoadedModel) -> EngineError:
+    """What is said where logits are NaN or infinite, which would otherwise be taken for answers."""
+    return EngineError(
+        f"{model.name} gives NaN or infinite logits; use --dtype float32 or bfloat16, leave out multipliers that are so large, "
+        "or check its weights."
+    )
+
+
 def check_length(model: LoadedModel, tokens: int, advice: str) -> None:
     """Refuse rows that are longer than the model's positions, before anything runs."""
     limit = getattr(model.model.config.get_text_config(), "max_position_embeddings", None)

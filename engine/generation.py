@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.forward import Rows, Runner, Steering, check_length, enough_memory, if_padded, pad, prefill
+from engine.forward import Rows, Runner, Steering, check_length, enough_memory, if_padded, no_numbers, pad, prefill
 from engine.models import LoadedModel
 from engine.sampling import Sampling, choose
 from engine.store.records import Finish
@@ -100,6 +100,8 @@ def _write_cached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stop
             logits, aimed = found[:, -1], True
         current = choose(logits, sampling, record.seeds[alive], step)
         written = current.cpu().numpy()
+        if (written < 0).any():
+            raise no_numbers(runner.model)
         record.tokens[alive, step] = written
         ended |= (written[:, None] == stops).any(1)
         count = np.count_nonzero(ended)
@@ -134,6 +136,8 @@ def _write_uncached(runner: Runner, batch: Sequence[Row], sampling: Sampling, st
         logits = runner.run(rows, ids, positions, touched, valid, None, 1)
         assert logits is not None
         current = choose(logits[:, -1], sampling, record.seeds, step).cpu()
+        if (current < 0).any():
+            raise no_numbers(runner.model)
         record.tokens[:, step] = current.numpy()
         ended |= (current.numpy()[:, None] == stops).any(1)
         if ended.all():

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from itertools import islice
 
 import torch
+from torch import Tensor
 
-from engine.forward import Runner, Steering, check_length, enough_memory, if_padded, pad, prefill
+from engine.forward import Runner, Steering, check_length, enough_memory, if_padded, no_numbers, pad, prefill
 from engine.models import LoadedModel
+
+_PART = 2**26  # logits that are looked at in float32 at a time: all of a batch's may be several times the model
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +67,23 @@ def _score(runner: Runner, batch: Sequence[Query]) -> list[Likelihood]:
     mask = if_padded(torch.cat([prefix.valid, valid], 1))
     logits = runner.run(rows, ids, positions, runner.touched(rows, positions, valid), mask, prefix.cache, keep=width)
     assert logits is not None
-    logprobs = logits.float().log_softmax(-1)  # [batch, width, vocab]; position i predicts what follows i continuation tokens
-    wanted = [
+    wanted = [  # position i of the logits, [batch, width, vocab], predicts what follows i continuation tokens
         (row, step, token)
         for row, query in enumerate(batch)
         for step, token in (*enumerate(query.continuation), *((len(query.continuation), token) for token in query.candidates))
     ]
-    places = torch.tensor(wanted, dtype=torch.int64).view(-1, 3).T.to(logprobs.device)
-    values = iter(logprobs[tuple(places)].tolist())  # one transfer for the whole batch
+    row, step, token = torch.tensor(wanted, dtype=torch.int64).view(-1, 3).T.to(logits.device)
+    found = (logits[row, step, token].float() - _totals(logits)[row, step]).tolist()  # one transfer for the whole batch
+    if any(math.isnan(value) for value in found):
+        raise no_numbers(runner.model)
+    values = iter(found)
     return [
         Likelihood(math.fsum(islice(values, len(query.continuation))), tuple(islice(values, len(query.candidates))))
         for query in batch
     ]
+
+
+def _totals(logits: Tensor) -> Tensor:
+    """log Σ exp over the vocabulary, [batch, width, vocab] → [batch, width] float32."""
+    rows = max(1, _PART // logits[0].numel())
+    return torch.cat([part.float().logsumexp(-1) for part in logits.split(rows)])

@@ -45,14 +45,16 @@ def uniform(seeds: np.ndarray, step: int) -> np.ndarray:
 
 
 def choose(logits: Tensor, sampling: Sampling, seeds: np.ndarray, step: int) -> Tensor:
-    """logits: [batch, vocab] → [batch] token ids."""
+    """logits: [batch, vocab] → [batch] token ids, −1 in rows where logits are NaN or infinite: there is nothing to choose."""
     if sampling.temperature == 0:
-        return logits.argmax(-1)
+        highest, best = logits.max(-1)
+        return torch.where(highest.isfinite(), best, -1)
     likely, tokens = candidates(logits, sampling)
     cumulative = torch.softmax(likely, -1, dtype=torch.float64).cumsum(-1)
-    draws = torch.from_numpy(uniform(seeds, step)).to(logits.device)[:, None] * cumulative[:, -1:]
+    whole = cumulative[:, -1:]
+    draws = torch.from_numpy(uniform(seeds, step)).to(logits.device)[:, None] * whole
     drawn = torch.searchsorted(cumulative, draws, right=True).clamp_(max=likely.shape[-1] - 1)
-    return (drawn if tokens is None else tokens.gather(1, drawn)).squeeze(-1)
+    return torch.where(whole.isfinite(), drawn if tokens is None else tokens.gather(1, drawn), -1).squeeze(-1)
 
 
 def candidates(logits: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor | None]:

@@ -120,6 +120,17 @@ def test_a_row_longer_than_the_model_is_refused_before_anything_runs(parity):
         next(generate(parity, [Row((1,) * 100)], Sampling(30)))
 
 
+@pytest.mark.parametrize("temperature", [0, 1.3])
+@pytest.mark.parametrize("use_cache", [True, False])
+@pytest.mark.parametrize("push", [torch.nan, torch.inf])
+def test_logits_that_are_no_numbers_are_no_answers(parity, push, use_cache, temperature):
+    """One arm of several, as of a multiplier that is too large for the number type."""
+    steering = Steering([{}, {SITE: torch.full((16,), push)}], "completion")
+    wanted = [Row(prompt, arm=arm) for prompt in PROMPTS for arm in (0, 1)]
+    with pytest.raises(EngineError, match="parity gives NaN or infinite logits; use --dtype"):
+        list(generate(parity, wanted, Sampling(4, temperature, 20, 0.9), steering, 64, frozenset(), use_cache))
+
+
 def test_an_unsteered_arm_equals_no_steering(parity):
     plain = dict(generate(parity, [Row(PROMPTS[0], 5)], SAMPLING, stop_ids=frozenset()))[0]
     arm = dict(generate(parity, [Row(PROMPTS[0], 5)], SAMPLING, Steering(ARMS), stop_ids=frozenset()))[0]

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import InputError
+from engine.errors import EngineError, InputError
 from engine.families import Site
 from engine.forward import Steering
 from engine.hooks import edited
@@ -72,3 +72,22 @@ def test_nothing_asked_is_nothing_answered(parity):
 def test_a_query_longer_than_the_model_is_refused_before_anything_runs(parity):
     with pytest.raises(InputError, match=r"130 tokens.*128 positions"):
         next(likelihoods(parity, [Query((1,) * 100, (2,) * 30, ())]))
+
+
+@pytest.mark.parametrize("query", [Query((1, 2), (3,), (), 1), Query((1, 2), (), (4, 5), 1)])
+def test_logits_that_are_no_numbers_have_no_likelihoods(parity, query):
+    arms = [{}, {SITE: torch.full((16,), torch.nan)}]
+    asked = [Query((1, 2, 3), (4,), (5,)), query]
+    with pytest.raises(EngineError, match="parity gives NaN or infinite logits; use --dtype"):
+        list(likelihoods(parity, asked, Steering(arms)))
+    assert list(likelihoods(parity, asked[:1], Steering(arms)))
+
+
+def test_wide_vocabularies_are_looked_at_in_parts(parity, monkeypatch):
+    asked = [Query((1, 2, number), (3, 4), (5, 6), number % 3) for number in range(5)]
+    whole = dict(likelihoods(parity, asked, Steering(ARMS)))
+    monkeypatch.setattr("engine.likelihood._PART", 2 * 3 * 64)  # two rows at a time
+    parts = dict(likelihoods(parity, asked, Steering(ARMS)))
+    for index in whole:
+        assert parts[index].continuation == pytest.approx(whole[index].continuation, abs=1e-6)
+        assert parts[index].candidates == pytest.approx(whole[index].candidates, abs=1e-6)
