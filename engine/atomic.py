@@ -6,7 +6,9 @@ Owns writing by temporary file, fsync and rename, and the translation of write f
 from __future__ import annotations
 
 import errno
+import glob
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,9 +54,14 @@ def write_whole(path: Path, content: bytes) -> None:
 @contextmanager
 def whole_folder(path: Path) -> Iterator[Path]:
     """A new folder to write into, which takes its name when the block ends well and is gone when it does not. Where another
-    process was first, its folder stays: equal names mean equal content."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    process was first, its folder stays: equal names mean equal content. What killed processes left is removed: it may be as
+    large as a model."""
+    ours = f".{path.name}.{platform.node()}."
+    temporary = path.with_name(f"{ours}{os.getpid()}.tmp")
     with writing(path):
+        for left in path.parent.glob(f"{glob.escape(ours)}[0-9]*.tmp"):
+            if not _runs(int(left.name.removeprefix(ours).removesuffix(".tmp"))):
+                shutil.rmtree(left, ignore_errors=True)
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         try:
@@ -67,6 +74,17 @@ def whole_folder(path: Path) -> Iterator[Path]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         _sync_folder(path.parent)
+
+
+def _runs(process: int) -> bool:
+    """Whether a process of this machine has that number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
