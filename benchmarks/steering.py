@@ -50,13 +50,7 @@ def measure_overhead(subjects: list[Subject], options: argparse.Namespace) -> It
     for subject in subjects:
         for batch in batches:
             times = overhead.compare(subject, batch, options.overhead_rounds)
-            pairs = [
-                ("one layer", "unsteered"),
-                ("all layers", "unsteered"),
-                ("unsteered", "generate"),
-                ("all layers", "generate"),
-            ]
-            cells = [f"{times.ratio(*pair):.3f} ({times.spread(*pair)})" for pair in pairs]
+            cells = [f"{times.ratio(*pair):.3f} ({times.spread(*pair)})" for pair in _OVERHEADS]
             yield f"| {subject.name} | {batch} | " + " | ".join(cells) + " |"
 
 
@@ -85,7 +79,7 @@ def measure_erasing(options: argparse.Namespace) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", default=PARTS, help="which of a, b, c, d")
+    parser.add_argument("--parts", type=_parts, default=PARTS, help="which of a, b, c, d, in one word (ad)")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--overhead-rounds", type=int, default=15, help="rounds of part b, whose work is short")
@@ -105,6 +99,12 @@ def main() -> None:
     if options.record:
         with RESULTS.open("a", encoding="utf-8") as results:
             results.write("\n" + "\n".join(lines) + "\n")
+
+
+def _parts(text: str) -> str:
+    if not text or not set(text) <= set(PARTS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not some of the letters {PARTS} in one word")
+    return text
 
 
 def _section(options: argparse.Namespace) -> Iterator[str]:
