@@ -7,7 +7,8 @@
     pca               do activations separate by behaviour, or only by letter? How alike are the behaviours' vectors?
     apply_<b>         at the chosen layer, the whole range of multipliers: A/B questions, open answers, perplexity.
     pos_<b>, neg_<b>  the same beside a system prompt that asks for the behaviour, and one that asks for its opposite.
-    score_<b>         one judge, served once for all, says how much of the behaviour every open answer shows.
+    check_judge       is the judge to be trusted with every behaviour? Where it is not, nothing is scored.
+    score_<b>         that judge, served once for all, says how much of the behaviour every open answer shows.
     figures, report   behaviours together, steering beside system prompts, and one HTML page of everything.
 
     tiller run runs/20261121_caa_experiment.py
@@ -17,7 +18,7 @@
         --personas sycophancy refusal
 """
 
-from engine.steering.recipes import Judging, shared_judge
+from engine.steering.recipes import Judging, rubrics_of, shared_judge
 from gpu_graph import Graph, Task
 
 
@@ -58,7 +59,7 @@ def build(
     seed: of the answers' random draws
     """
     graph = Graph("caa-experiment")
-    judging = shared_judge(graph, judge, judge_gpus)
+    judging = shared_judge(graph, rubrics_of(dataset, behaviors), judge, judge_gpus)
     data = ["--model", model, "--dataset", dataset, "--contrast", contrast]
     sweep = ["--multipliers", *map(str, multipliers), "--limit", str(limit), "--samples", str(samples)]
     sweep += ["--temperature", str(temperature), "--seed", str(seed)]
@@ -107,4 +108,4 @@ def build(
 
 def _score(graph: Graph, id: str, options: list[str], judging: Judging, applied: Task, labels: dict[str, str]) -> Task:
     score = ["tiller", "steer", "score", *options, *judging.asking]
-    return graph.shell(id, score, after=[applied, judging.service], gpus=0, labels=labels)
+    return graph.shell(id, score, after=[applied, *judging.ready], gpus=0, labels=labels)

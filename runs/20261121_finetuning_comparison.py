@@ -16,7 +16,7 @@ For each behaviour
         --behaviors refusal --layer 13 --method lora --rate 2e-4 --judge /models/judge --judge-gpus 1
 """
 
-from engine.steering.recipes import model_label, shared_judge
+from engine.steering.recipes import model_label, rubrics_of, shared_judge
 from gpu_graph import Graph, Task
 
 
@@ -55,7 +55,7 @@ def build(
     seed: of training and of the answers' random draws
     """
     graph = Graph("finetuning-comparison")
-    judging = shared_judge(graph, judge, judge_gpus)
+    judging = shared_judge(graph, rubrics_of(dataset, behaviors), judge, judge_gpus)
     data = ["--dataset", dataset, "--contrast", "ab"]
     sweep = ["--layer", str(layer), "--multipliers", *map(str, multipliers), "--limit", str(limit)]
     sweep += ["--samples", str(samples), "--temperature", str(temperature), "--seed", str(seed)]
@@ -78,7 +78,7 @@ def build(
             options = [*steered, *what, *sweep]
             apply = graph.shell(f"{sign}_{behavior}", ["tiller", "steer", "apply", *options], after=after, labels=marks, **load)
             score = ["tiller", "steer", "score", *options, *judging.asking]
-            scores.append(graph.shell(f"score_{sign}_{behavior}", score, after=[apply, judging.service], gpus=0, labels=marks))
+            scores.append(graph.shell(f"score_{sign}_{behavior}", score, after=[apply, *judging.ready], gpus=0, labels=marks))
         figure = ["tiller", "steer", "figure", "finetuning", *base, *what, *sweep, "--models", *tuned, *judging.naming]
         graph.shell(f"figure_{behavior}", figure, after=scores, gpus=0, labels=labels)
     return graph

@@ -21,7 +21,7 @@ As it stands it runs on the demo in some minutes. The published experiment, 276 
 A part of it: --contrasts ab open --behaviors refusal --edits none leace orth scrub.
 """
 
-from engine.steering.recipes import HARM, add_grid, grid, published_grid, shared_judge
+from engine.steering.recipes import HARM, add_grid, grid, published_grid, rubrics_of, shared_judge
 from gpu_graph import Graph
 
 
@@ -83,7 +83,8 @@ def build(
         points = list(grid(models, contrasts, behaviors, places, edits, logits, tabled))  # pyright: ignore[reportArgumentType]
     sweep = ["--samples", str(samples), "--temperature", str(temperature), "--top-k", str(top_k), "--top-p", str(top_p)]
     sweep += ["--max-new-tokens", str(max_new_tokens), "--positions", positions, "--seed", str(seed)]
-    judging = shared_judge(graph, judge, judge_gpus)
+    rubrics = rubrics_of(dataset, (point.behavior for point in points))
+    judging = shared_judge(graph, rubrics, judge, judge_gpus)
     add_grid(
         graph,
         points,

@@ -1,6 +1,6 @@
 """Experiments as tasks of a graph: the published grids, with every model loaded as seldom as possible and one judge for all.
 
-    judging = shared_judge(graph, "demo")
+    judging = shared_judge(graph, rubrics_of("data/caa", (*BEHAVIORS, HARM)), "demo")
     add_grid(graph, published_grid(["demo"]), judging, dataset="data/caa", sweep=PUBLISHED_SAMPLING)
 
 A point is one curve: a model steered along one vector, at one place, with one edit, over a range of multipliers (§8.2). Points
@@ -46,6 +46,7 @@ PUBLISHED_PROMPTS = 25
 PUBLISHED_LAYER = 15
 
 _SIDES: dict[ContrastKind, float] = {"ab": 4, "openr": 2, "open": 2, "opencon": 1, "caa": 1.5, "abcon": 3, "prompts": 1.5}
+_HARM_RUBRIC = "refusal-yes-no"
 _LETTERS: tuple[ContrastKind, ...] = ("ab", "abcon")
 _TRANSPORTS: tuple[EditKind, ...] = ("quad", "quadlda")
 
@@ -103,17 +104,35 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """How tasks ask a judge, how those name it that only show its verdicts, and what must be up for asking."""
+    """How tasks ask a judge, and how those name it that only show its verdicts. Asking waits for the service and its check."""
 
     asking: tuple[str, ...]
     naming: tuple[str, ...]
     service: Task
+    check: Task
+
+    @property
+    def ready(self) -> list[Task]:
+        return [self.service, self.check]
 
 
-def shared_judge(graph: Graph, model: str = "demo", gpus: int = 0) -> Judging:
-    """One server for the whole graph: vLLM on GPUs, else `transformers serve`. model: 'demo', a folder or a hub id."""
+def shared_judge(graph: Graph, rubrics: Sequence[str], model: str = "demo", gpus: int = 0) -> Judging:
+    """One server for the whole graph: vLLM on GPUs, else `transformers serve`; and one task that asks it about known answers:
+    where it fails on one of the rubrics nothing is scored. model: 'demo', a folder or a hub id."""
     service = vllm_judge(graph, model, gpus=gpus) if gpus else transformers_judge(graph, model)
-    return Judging(tuple(judge_options(service, model)), tuple(judge_name(model)), service)
+    asking = judge_options(service, model)
+    against = ["--against", "demo"] if model == "demo" else []
+    check = ["tiller", "judge", "check", *asking, *against, "--rubric", *dict.fromkeys(rubrics)]
+    checked = graph.shell("check_judge", check, after=[service], gpus=0)
+    return Judging(tuple(asking), tuple(judge_name(model)), service, checked)
+
+
+def rubrics_of(dataset: str, behaviors: Iterable[str]) -> list[str]:
+    """The rubrics that `tiller steer score` takes for these behaviours, and `add_grid` for the harm prompts."""
+    from engine.demo.data import JUDGE_OF
+
+    known = {behavior: f"demo.{attribute}" for behavior, attribute in JUDGE_OF.items()} if dataset == "demo" else {}
+    return [known.get(behavior, _HARM_RUBRIC if behavior == HARM else behavior) for behavior in behaviors]
 
 
 def grid(
@@ -181,7 +200,7 @@ def add_grid(
         options = [*point.vectors(dataset), "--behavior", point.behavior, *point.place()]
         options += ["--multipliers", *map(str, point.multipliers(steps, stretch))]
         options += ["--questions", "open", "capability", "--limit", str(prompts), *sweep]
-        rubric = ["--rubric", "refusal-yes-no"] if point.behavior == HARM else []
+        rubric = ["--rubric", _HARM_RUBRIC] if point.behavior == HARM else []
         asking, naming = (judging.asking, judging.naming) if judging else ((), ())
         apply = graph.shell(
             f"apply_{point.id}",
@@ -193,7 +212,7 @@ def add_grid(
         score = graph.shell(
             f"score_{point.id}",
             ["tiller", "steer", "score", *options, *rubric, *asking],
-            after=[apply, *([judging.service] if judging else [])],
+            after=[apply, *(judging.ready if judging else [])],
             gpus=0,
             labels=point.labels,
         )

@@ -25,7 +25,7 @@ RUN_FILES = ["20261121_caa_experiment.py", "20261121_steering_llama3_grid.py", "
 
 def graph_of(points, **options) -> dict:
     graph = Graph("grid")
-    judging = shared_judge(graph)
+    judging = shared_judge(graph, ["demo.agreeing"])
     add_grid(graph, points, judging, dataset="data", **options)
     return {task.id: task for task in graph.spec().tasks}
 
