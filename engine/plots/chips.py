@@ -79,9 +79,9 @@ class Chips:
                 writer.writerow([name, position, token.part, token.text, *told, *(token.words[one] for one in words)])
         return out.getvalue()
 
-    def drawn(self) -> Mapping[str, bytes]:
-        told = _escaped(f"{self.note} {self._scale(False)}")
-        parts = [f"<h1>{_escaped(self.title)}</h1><p class=note>{told}</p>"]
+    def drawn(self, told: str = "") -> Mapping[str, bytes]:
+        notes = "".join(f"<p class=note>{_escaped(one)}</p>" for one in (told, f"{self.note} {self._scale(False)}") if one)
+        parts = [f"<h1>{_escaped(self.title)}</h1>{notes}"]
         for name, tokens in self.texts.items():
             chips = "".join(map(self._chip, tokens))
             parts.append(f"<h2>{_escaped(name)}</h2><p class=chips>{chips}</p>")

@@ -124,7 +124,7 @@ class CurvePicture:
                     writer.writerow([panel.title, panel.y_label, curve.name, x, *numbers, panel.note, *counts])
         return out.getvalue()
 
-    def drawn(self) -> Mapping[str, bytes]:
+    def drawn(self, told: str = "") -> Mapping[str, bytes]:
         rows, columns = grid(len(self.panels))
         deepest = max(_legend_rows(panel) for panel in self.panels)
         height = 4.3 + 0.22 * deepest + 0.16 * max(len(_remarks(panel)) for panel in self.panels)
@@ -133,7 +133,7 @@ class CurvePicture:
             for panel, axes in zip(self.panels, axes_grid(figure, len(self.panels)), strict=True):
                 _draw(panel, axes)
 
-        return draw((6.6 * columns, height * rows), paint)
+        return draw((6.6 * columns, height * rows), paint, told)
 
 
 def heading(panel: Panel, width: int = 80) -> str:

@@ -57,7 +57,7 @@ class DotPicture:
                     writer.writerow([panel.title, category, count, name, told, mark])
         return out.getvalue()
 
-    def drawn(self) -> Mapping[str, bytes]:
+    def drawn(self, told: str = "") -> Mapping[str, bytes]:
         longest = max(len(panel.categories) for panel in self.panels)
         height = max(2.6, 0.24 * longest + 1.6)
 
@@ -67,7 +67,7 @@ class DotPicture:
             for panel, axes in zip(self.panels, axes_grid(figure, len(self.panels)), strict=True):
                 _draw(panel, axes)
 
-        return draw((8.2 * columns, height * rows), paint)
+        return draw((8.2 * columns, height * rows), paint, told)
 
 
 def _terminal(panel: DotPanel, width: int, color: bool) -> str:

@@ -28,7 +28,7 @@ _MOST_WRITTEN = 12  # columns, beyond which numbers in the cells of a picture ar
 @dataclass(frozen=True, slots=True)
 class Heatmap:
     """values: [rows][columns]. `limits`: the ends of the colour scale; `diverging`: its middle is white; `logarithmic`: it
-    is. `texts`: what the cells say instead of their numbers."""
+    is. `texts`: what the cells say instead of their numbers; `counts`: how many units each rests on."""
 
     title: str
     row_name: str
@@ -43,6 +43,7 @@ class Heatmap:
     note: str = ""
     logarithmic: bool = False
     texts: tuple[tuple[str, ...], ...] | None = None
+    counts: tuple[tuple[int, ...], ...] | None = None
 
     def cell(self, row: int, column: int) -> str:
         if self.texts is not None:
@@ -71,15 +72,17 @@ class HeatmapPicture:
     def numbers(self) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["map", "measure", "row_name", "row", "column_name", "column", "value"])
+        writer.writerow(["map", "measure", "row_name", "row", "column_name", "column", "value", "units"])
         for one in self.maps:
-            for row, values in zip(one.rows, one.values, strict=True):
-                for column, value in zip(one.columns, values, strict=True):
+            counts = one.counts or (("",) * len(one.columns),) * len(one.rows)
+            for row, values, units in zip(one.rows, one.values, counts, strict=True):
+                for column, value, count in zip(one.columns, values, units, strict=True):
                     told = "" if value is None else f"{value:.6f}"
-                    writer.writerow([one.title, one.value_name, one.row_name, row, one.column_name, column, told])
+                    place = [one.row_name, row, one.column_name, column]
+                    writer.writerow([one.title, one.value_name, *place, told, count])
         return out.getvalue()
 
-    def drawn(self) -> Mapping[str, bytes]:
+    def drawn(self, told: str = "") -> Mapping[str, bytes]:
         rows, columns = grid(len(self.maps))
         width = max(min(max(self.cell_width * len(one.columns) + 2.4, 4.2), 13) for one in self.maps)
         height = max(min(max(0.42 * len(one.rows) + 1.7, 2.6), 13) for one in self.maps)
@@ -88,7 +91,7 @@ class HeatmapPicture:
             for one, axes in zip(self.maps, axes_grid(figure, len(self.maps)), strict=True):
                 _draw(one, axes, figure, max(self.cell_width, (width - 2.4) / len(one.columns)))
 
-        return draw((width * columns, height * rows), paint)
+        return draw((width * columns, height * rows), paint, told)
 
 
 def _terminal(one: Heatmap, width: int, color: bool) -> str:
@@ -172,7 +175,7 @@ def _draw(one: Heatmap, axes: Axes, figure: Figure, cell_width: float) -> None:
     axes.set_ylabel(one.row_name)
     axes.set_title(one.title, pad=18 if one.note else 8)
     axes.annotate(one.note, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
-    if len(one.columns) > _MOST_WRITTEN and one.texts is None:
+    if len(one.columns) > _MOST_WRITTEN:
         return
     for row, values in enumerate(one.values):
         for column, value in enumerate(values):

@@ -60,14 +60,14 @@ class ScatterPicture:
                     writer.writerow([panel.title, group.name, label, panel.x_label, f"{x:.6f}", panel.y_label, f"{y:.6f}"])
         return out.getvalue()
 
-    def drawn(self) -> Mapping[str, bytes]:
+    def drawn(self, told: str = "") -> Mapping[str, bytes]:
         rows, columns = grid(len(self.panels))
 
         def paint(figure: Figure) -> None:
             for panel, axes in zip(self.panels, axes_grid(figure, len(self.panels)), strict=True):
                 _draw(panel, axes)
 
-        return draw((5.8 * columns, 5.2 * rows), paint)
+        return draw((5.8 * columns, 5.2 * rows), paint, told)
 
 
 def _terminal(panel: ScatterPanel, width: int, color: bool) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import math
+import textwrap
 import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ _STEPS = (0.2, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.5, 2, 3, 5, 10, 20, 50, 1
 _FINE = (0.7, 0.8, 0.9, 1.1, 1.2, 1.3, 1.5)
 _WIDE = 4  # times, beyond which the fine steps crowd
 _DOTS_PER_INCH = 160
+_LETTERS_PER_INCH, _LINE = 14, 0.16  # of a line above everything, inches high
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -51,8 +53,8 @@ def grid(panels: int) -> tuple[int, int]:
     return math.ceil(panels / columns), columns
 
 
-def draw(size: tuple[float, float], paint: Callable[[Figure], None]) -> dict[str, bytes]:
-    """The figure of `size` inches that `paint` fills, as {"png": …, "svg": …}."""
+def draw(size: tuple[float, float], paint: Callable[[Figure], None], told: str = "") -> dict[str, bytes]:
+    """The figure of `size` inches that `paint` fills, as {"png": …, "svg": …}. told: a line above everything."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     from matplotlib.text import Text
@@ -60,7 +62,10 @@ def draw(size: tuple[float, float], paint: Callable[[Figure], None]) -> dict[str
     drawn: dict[str, bytes] = {}
     with rc_context(_STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # a script that the typeface lacks: boxes in the picture
-        figure = Figure(figsize=size, layout="constrained")
+        lines = textwrap.wrap(told, int(size[0] * _LETTERS_PER_INCH))
+        figure = Figure(figsize=(size[0], size[1] + _LINE * len(lines)), layout="constrained")
+        if lines:
+            figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=8, color=QUIET)
         figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)  # pyright: ignore  inches; only this engine knows them
         paint(figure)
         for text in figure.findobj(Text):  # names come from data, and control characters break an SVG

@@ -63,8 +63,9 @@ class Arms:
     def vector(self, cell: Cell, site: Site) -> Tensor:
         """What a multiplier of 1 adds at `site`."""
         settings, source = cell.settings, cell.vector_site(site)
-        if settings.control == "shuffled":
-            vector = self.tensors[f"{source.name}/shuffled/{cell.control_seed}"]
+        if settings.control == "shuffled":  # shorter by nature: a shorter push would have less effect whatever its direction
+            own = float(self.tensors[source.name].double().norm())
+            vector = with_norm(self.tensors[f"{source.name}/shuffled/{cell.control_seed}"], own, source)
         elif cell.control_seed is not None:
             vector = random_like(self.tensors[source.name], _control_stream(cell.control_seed, site))
         else:
@@ -74,8 +75,8 @@ class Arms:
         return with_norm(vector, self.lengths[(site if settings.scale == "activation" else source).name], source)
 
     def relative_norms(self, cell: Cell) -> dict[str, float] | None:
-        """‖m·v‖ / mean ‖h‖ at every site: how hard the cell pushes."""
-        if self.norms is None:
+        """‖m·v‖ / mean ‖h‖ at every site: how hard the cell pushes. None where it does not, or no one knows."""
+        if self.norms is None or not cell.sites:
             return None
         multiplier = abs(cell.multiplier)
         return {site.name: multiplier * float(self.vector(cell, site).norm()) / self.norms[site.name] for site in cell.sites}

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from engine.forward import Steering
     from engine.likelihood import Query
     from engine.models import LoadedModel
+    from engine.steering.experiment import Experiment
+    from engine.steering.settings import SweepSettings
 
 _OURS = Path(__file__).with_name("passages.txt")
 _DEMO_PASSAGES = 60
@@ -39,6 +41,12 @@ class Passage:
     def id(self) -> str:
         content = "\0".join((*(f"{message.role}\1{message.content}" for message in self.chat), self.text))
         return f"passage-{hashlib.sha256(content.encode()).hexdigest()[:16]}"
+
+
+def asked_passages(experiment: Experiment, settings: SweepSettings) -> tuple[Passage, ...]:
+    """Those that a sweep asks, under its limit."""
+    demo = experiment.source.is_demo or experiment.settings.dataset == "demo"
+    return load_passages(settings.capability_text, demo)[: settings.limit]
 
 
 def load_passages(text: str | None, demo: bool) -> tuple[Passage, ...]:

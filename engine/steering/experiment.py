@@ -28,6 +28,11 @@ _KINDS: dict[SiteChoice, tuple[SiteKind, ...]] = {
     "mlp": ("mlp",),
     "sublayers": ("attn", "mlp"),
 }
+_UNSTEERED = (
+    *("model", "revision", "quantize", "dtype", "device_map", "dataset", "batch_size", "behavior", "system_prompt"),
+    *("max_new_tokens", "temperature", "top_k", "top_p", "seed", "samples"),
+)
+"""The settings that an unsteered model knows of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,8 @@ class Experiment:
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One point of a sweep."""
+    """One point of a sweep. Where it leaves the model as it is (`leaves_alone`), its key is that of `unsteered`, whatever else
+    the sweep says: points of many sweeps share that one cell's records."""
 
     key: str
     settings: ApplySettings
@@ -109,16 +115,36 @@ def open_experiment(settings: VectorSettings) -> Experiment:
 
 
 def cells_of(experiment: Experiment, settings: ApplySettings) -> list[Cell]:
-    """The sweep's cells, with the chosen layer filled in where none is given. What is said twice is one cell."""
+    """The sweep's points, with the chosen layer filled in where none is given. What is said twice is one point."""
     check_options(settings)
     source = open_source(experiment, settings)
     filled = settings.model_copy(update={"layer": _layers(experiment, settings, source)})
     inputs = _inputs(experiment, settings, source)
-    cells = [Cell(point.key(**inputs), point, inputs) for point in _points(filled)]
+    alone = unsteered(experiment, settings).key
+    cells = [Cell(alone if _leaves_alone(point) else point.key(**inputs), point, inputs) for point in _points(filled)]
     for cell in cells:
         for site in cell.sites:
             source.check(cell.vector_site(site), cell.control_seed if settings.control == "shuffled" else None)
-    return list({cell.key: cell for cell in cells}.values())
+    return list({(cell.key, cell.layers): cell for cell in cells}.values())
+
+
+def unsteered(experiment: Experiment, settings: ApplySettings) -> Cell:
+    """The model as it is, asked the same: one cell for all sweeps of a behaviour that load the model and draw answers alike,
+    with the same persona line. It knows no vectors, layers, edits or positions."""
+    known = {name: getattr(settings, name) for name in _UNSTEERED}
+    point = ApplySettings(**known).model_copy(update={"multipliers": (0.0,), "control_seed": ()})
+    inputs = _asked_of(experiment, settings)
+    return Cell(point.key(**inputs), point, inputs)
+
+
+def measured_cells(experiment: Experiment, settings: ApplySettings) -> list[Cell]:
+    """What has records of its own: the sweep's cells, and the unsteered model beside them, each once."""
+    alone = unsteered(experiment, settings)
+    return list({cell.key: cell for cell in (*cells_of(experiment, settings), alone)}.values())
+
+
+def _leaves_alone(point: ApplySettings) -> bool:
+    return point.edit == "none" and point.multipliers[0] == 0
 
 
 def all_cells(experiment: Experiment, settings: ApplySettings) -> tuple[list[Cell], list[Cell]]:
@@ -183,9 +209,18 @@ def _points(settings: ApplySettings) -> Iterator[ApplySettings]:
         yield point.model_copy(update=alike)
 
 
+def _asked_of(experiment: Experiment, settings: ApplySettings) -> dict[str, str]:
+    """The hashes of what is asked, and of which model."""
+    inputs = {"model": experiment.source.identity, "data": experiment.data.test.hash()}
+    if settings.system_prompt != "none":
+        line = system_line(settings.dataset, settings.behavior, settings.system_prompt, experiment.workspace.root)
+        inputs["system"] = hashlib.sha256(line.encode()).hexdigest()[:16]
+    return inputs
+
+
 def _inputs(experiment: Experiment, settings: ApplySettings, source: VectorSource) -> dict[str, str]:
     """The hashes of everything that the settings name by place, or leave to be found."""
-    inputs = {"model": experiment.source.identity, "data": experiment.data.test.hash(), "vectors": source.key}
+    inputs = _asked_of(experiment, settings) | {"vectors": source.key}
     if settings.edit != "none":
         from engine.steering.editing.editors import open_editors
 
@@ -198,7 +233,4 @@ def _inputs(experiment: Experiment, settings: ApplySettings, source: VectorSourc
     if not source.own and (settings.scale == "activation" or needs_means(settings)):
         experiment.vectors_header()  # which has the norms and means of this model's states
         inputs["states"] = experiment.vectors_key
-    if settings.system_prompt != "none":
-        line = system_line(settings.dataset, settings.behavior, settings.system_prompt, experiment.workspace.root)
-        inputs["system"] = hashlib.sha256(line.encode()).hexdigest()[:16]
     return inputs

@@ -110,7 +110,7 @@ class SweepSettings(StepSettings):
     marker: str | None = option(None, "for --positions from_marker: the text from whose end on to steer")
     system_prompt: Literal["none", "pos", "neg"] = option("none", "put the behaviour's persona line, or its opposite's, before")
     control: Literal["none", "random", "shuffled"] = option(
-        "none", "steer instead with random vectors of equal norm, or with those of shuffled labels"
+        "none", "steer instead with random vectors, or with those of shuffled labels, made as long as the vector"
     )
     control_seed: tuple[int, ...] = option((0,), "seeds of the control vectors, each a vector", axis=True, min_length=1)
     questions: tuple[Asked, ...] = option(
@@ -141,6 +141,7 @@ class ApplySettings(SweepSettings, VectorSettings):
     """A sweep of one behaviour's vector."""
 
     step: ClassVar[str] = "steer.apply"
+    VERSION: ClassVar[int] = 3
 
 
 class ScoreSettings(JudgeSettings, ApplySettings):

@@ -10,7 +10,7 @@ from engine.steering.experiment import Cell
 from engine.steering.figures.measured import TITLES, Measure, Sweep
 from engine.steering.figures.points import cost, curve, multiplier
 from engine.steering.figures.settings import Kind
-from engine.steering.figures.sweep import COST_LABEL, band_note, cost_note, panel, where
+from engine.steering.figures.sweep import COST_LABEL, band_note, cost_note, judged_remarks, panel, where
 
 Lines = Sequence[tuple[str, Sweep, Sequence[Cell]]]
 """A name and the cells it is drawn from."""
@@ -50,7 +50,7 @@ def line_panels(title: str, lines: Lines, kind: Kind, percent: bool = True) -> l
         note = band_note(members[0][1].settings.band, first)
         if kind in _PERCENT and percent:
             curves, label, y_range = [_percent(one) for one in curves], _PERCENT[kind], (0, 100)
-        remarks = tuple(sorted({measure.standing for *_, measure in members if measure.standing}))
+        remarks = judged_remarks([measure for *_, measure in members], curves)
         panels += [
             replace(one, digits=1 if y_range == (0, 100) else 2)
             for one in panel(title, label, curves, first.units, note, y_range, remarks=remarks)
@@ -60,10 +60,7 @@ def line_panels(title: str, lines: Lines, kind: Kind, percent: bool = True) -> l
 
 def cost_panel(title: str, lines: Lines) -> list[Panel]:
     band = lines[0][1].settings.band
-    curves = [
-        cost(name, sweep.experiment.workspace, cells, sweep.zeros, sweep.settings.band, multiplier)
-        for name, sweep, cells in lines
-    ]
+    curves = [cost(name, cells, sweep.unsteered, sweep.spent, sweep.settings.band, multiplier) for name, sweep, cells in lines]
     return panel(title, COST_LABEL, curves, "passages", cost_note(band), None)
 
 

@@ -9,16 +9,14 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 
 from engine.plots.dots import DotPanel
+from engine.steering.data import ChoiceSet
 from engine.steering.experiment import Cell
 from engine.steering.figures.letters import letter_mean
-from engine.steering.figures.measured import TITLES, Sweep
-from engine.steering.figures.settings import Kind
+from engine.steering.figures.measured import TITLES, Sweep, asked_letters
 from engine.steering.figures.sweep import where
-from engine.steering.measures import CHOICE_KINDS
-from engine.store import read_measurements
 
 AVERAGE = "mean of categories"
-_KINDS: tuple[Kind, ...] = ("truthfulqa", "mmlu")
+_KINDS: tuple[ChoiceSet, ...] = ("truthfulqa", "mmlu")
 _UNNAMED = "no category"
 
 
@@ -37,13 +35,13 @@ def compared(value: float, unsteered: float) -> str:
     return "+" if above > below else "-" if above < below else "="
 
 
-def _panel(sweep: Sweep, kind: Kind, own: Sequence[Cell]) -> list[DotPanel]:
+def _panel(sweep: Sweep, kind: ChoiceSet, own: Sequence[Cell]) -> list[DotPanel]:
     found = {cell.multiplier: _by_category(sweep, kind, cell) for cell in sorted(own, key=lambda cell: cell.multiplier)}
     found = {at: categories for at, categories in found.items() if categories}
     if not found:
         return []
-    zero = sweep.zeros.get(float(own[0].layers[0]))
-    unsteered = _means(_by_category(sweep, kind, zero)) if zero else {}
+    unsteered = _means(_by_category(sweep, kind, sweep.unsteered))
+    alone = {cell.multiplier for cell in own if cell.key == sweep.unsteered.key}
     names = sorted({name for categories in found.values() for name in categories})
     counts = [max(len(categories.get(name, {})) for categories in found.values()) for name in names]
     series: dict[str, tuple[float | None, ...]] = {}
@@ -53,7 +51,7 @@ def _panel(sweep: Sweep, kind: Kind, own: Sequence[Cell]) -> list[DotPanel]:
         label = f"{at:+g}" if at else "0"
         series[label] = tuple(means.get(name) for name in (*names, AVERAGE))
         marks[label] = tuple(
-            compared(means[name], unsteered[name]) if at and name in means and name in unsteered else ""
+            compared(means[name], unsteered[name]) if at not in alone and name in means and name in unsteered else ""
             for name in (*names, AVERAGE)
         )
     return [
@@ -64,14 +62,14 @@ def _panel(sweep: Sweep, kind: Kind, own: Sequence[Cell]) -> list[DotPanel]:
             (*counts, sum(counts)),
             series,
             marks,
-            "+ better, - worse, = the same as at 0, at two decimals",
+            "+ better, - worse, = the same as unsteered, at two decimals",
         )
     ]
 
 
-def _by_category(sweep: Sweep, kind: Kind, cell: Cell) -> dict[str, list[Mapping[str, object]]]:
+def _by_category(sweep: Sweep, kind: ChoiceSet, cell: Cell) -> dict[str, list[Mapping[str, object]]]:
     found: dict[str, list[Mapping[str, object]]] = {}
-    for row in read_measurements(sweep.experiment.workspace, CHOICE_KINDS[kind], cell.key, "item_id").values():
+    for row in asked_letters(sweep.experiment, sweep.settings, kind, cell).values():
         found.setdefault(row["category"] or _UNNAMED, []).append(row)
     return found
 

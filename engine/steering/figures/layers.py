@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from engine.plots.curves import Curve, Panel
+from engine.judges.summary import MUCH_UNANSWERED, unanswered
+from engine.plots.curves import Curve, Panel, Point
 from engine.plots.heatmap import Heatmap
 from engine.steering.experiment import Cell
 from engine.steering.figures.measured import Measure, Sweep
 from engine.steering.figures.points import cost, curve, layer, multiplier, rise
 from engine.steering.figures.settings import Kind, LayersSettings
-from engine.steering.figures.sweep import COST, COST_LABEL, band_note, cost_note, count
+from engine.steering.figures.sweep import COST, COST_LABEL, band_note, cost_note, count, judged_remarks
 
 _KINDS: tuple[Kind, ...] = ("ab", "open", "truthfulqa", "mmlu")
 
 
 def layer_panels(settings: LayersSettings, sweeps: Sequence[Sweep]) -> list[Panel]:
-    """Δ = value at ±m − value at 0, a line for each behaviour and sign; then the values themselves; then the cost."""
+    """Δ = value at ±m − unsteered value, a line for each behaviour and sign; then the values themselves; then the cost."""
     panels: list[Panel] = []
     for kind in _KINDS:
         panels += _effects(settings, sweeps, kind)
@@ -31,13 +32,14 @@ def layer_maps(sweeps: Sequence[Sweep]) -> list[Heatmap]:
     maps: list[Heatmap] = []
     for sweep in sweeps:
         for measure in sweep.measures:
-            known = {layers[0]: curve("", own, measure.read, measure.share).points for layers, own, _ in sweep.at_layers()}
-            values = {place: {point.x: point.mean for point in points} for place, points in known.items()}
-            if any(values.values()):
-                title = f"{sweep.behavior}: {measure.title}" + (f", {measure.group}" if measure.group else "")
-                limits = measure.y_range or _span(values)
-                maps.append(_map(title, measure.y_label, values, limits, diverging=True))
-        maps += _cost_map(sweep)
+            known = {layers[0]: curve("", own, measure.read, measure.share) for layers, own, _ in sweep.at_layers()}
+            title = f"{sweep.behavior}: {measure.title}" + (f", {measure.group}" if measure.group else "")
+            maps += _map(title, measure.y_label, known, measure.units, measure.y_range)
+        spent = {
+            layers[0]: cost("", own, sweep.unsteered, sweep.spent, "interval", multiplier)
+            for layers, own, _ in sweep.at_layers()
+        }
+        maps += _map(f"{sweep.behavior}: {COST}", COST_LABEL, spent, "passages", None)
     return maps
 
 
@@ -50,14 +52,15 @@ def _effects(settings: LayersSettings, sweeps: Sequence[Sweep], kind: Kind) -> l
         for sign in (1, -1):
             at = sign * settings.at
             signed = f"{name} {at:+g}"
-            curves.append(rise(signed, _at(sweep.own, at), sweep.zeros, measure.read, settings.band, layer))
+            curves.append(rise(signed, _at(sweep.own, at), sweep.unsteered, measure.read, settings.band, layer))
             if sign < 0:
                 follows[signed] = f"{name} {settings.at:+g}"
     if not measures:
         return []
-    note = band_note(settings.band, measures[0][1]).replace(", Wilson's where all are alike", "") + ", paired with 0"
-    return _over_layers(f"{measures[0][1].title}: effect of ±{settings.at:g} × v", "change against multiplier 0", curves,
-                        measures[0][1].units, note, None, follows)  # fmt: skip
+    note = band_note(settings.band, measures[0][1]).replace(", Wilson's where all are alike", "") + ", paired with unsteered"
+    return _over_layers(f"{measures[0][1].title}: effect of ±{settings.at:g} × v", "change against unsteered", curves,
+                        measures[0][1].units, note, None, follows,
+                        judged_remarks([measure for _, measure in measures], curves, "layer "))  # fmt: skip
 
 
 def _values(settings: LayersSettings, sweep: Sweep, measure: Measure) -> list[Panel]:
@@ -66,7 +69,8 @@ def _values(settings: LayersSettings, sweep: Sweep, measure: Measure) -> list[Pa
         for at in (settings.at, 0.0, -settings.at)
     ]
     title = f"{sweep.behavior}: {measure.title}" + (f", {measure.group}" if measure.group else "")
-    return _over_layers(title, measure.y_label, curves, measure.units, band_note(settings.band, measure), measure.y_range)
+    note, remarks = band_note(settings.band, measure), judged_remarks([measure], curves, "layer ")
+    return _over_layers(title, measure.y_label, curves, measure.units, note, measure.y_range, remarks=remarks)
 
 
 def _costs(settings: LayersSettings, sweeps: Sequence[Sweep]) -> list[Panel]:
@@ -75,8 +79,7 @@ def _costs(settings: LayersSettings, sweeps: Sequence[Sweep]) -> list[Panel]:
     for sweep in sweeps:
         for at in (settings.at, -settings.at):
             name = f"{sweep.behavior} {at:+g}"
-            workspace = sweep.experiment.workspace
-            curves.append(cost(name, workspace, _at(sweep.own, at), sweep.zeros, settings.band, layer))
+            curves.append(cost(name, _at(sweep.own, at), sweep.unsteered, sweep.spent, settings.band, layer))
             if at < 0:
                 follows[name] = f"{sweep.behavior} {settings.at:+g}"
     title = f"{COST} at ±{settings.at:g} × v"
@@ -91,6 +94,7 @@ def _over_layers(
     note: str,
     y_range: tuple[float, float] | None,
     follows: dict[str, str] | None = None,
+    remarks: tuple[str, ...] = (),
 ) -> list[Panel]:
     drawn = tuple(one for one in curves if one.points)
     if not drawn:
@@ -99,46 +103,44 @@ def _over_layers(
     kept = {name: base for name, base in (follows or {}).items() if {name, base} <= names}
     counts = {one.name: count(one, units) for one in drawn}
     logarithmic = y_label == COST_LABEL
-    return [Panel(title, "layer", y_label, drawn, counts, note, kept, y_range, (), "layer", logarithmic=logarithmic)]
+    return [Panel(title, "layer", y_label, drawn, counts, note, kept, y_range, remarks, "layer", logarithmic=logarithmic)]
 
 
 def _at(cells: Sequence[Cell], multiplier: float) -> list[Cell]:
     return [cell for cell in cells if cell.multiplier == multiplier]
 
 
-def _cost_map(sweep: Sweep) -> list[Heatmap]:
-    workspace = sweep.experiment.workspace
-    values = {
-        layers[0]: {point.x: point.mean for point in cost("", workspace, own, sweep.zeros, "interval", multiplier).points}
-        for layers, own, _ in sweep.at_layers()
-    }
-    if not any(values.values()):
-        return []
-    low, high = _span(values)
-    return [_map(f"{sweep.behavior}: {COST}", COST_LABEL, values, (min(low, 0.99), max(high, 1.5)), diverging=False)]
-
-
 def _map(
-    title: str, value_name: str, values: dict[int, dict[float, float]], limits: tuple[float, float], diverging: bool
-) -> Heatmap:
-    layers = sorted(values)
-    multipliers = sorted({at for row in values.values() for at in row})
-    cells = tuple(tuple(values[layer].get(at) for at in multipliers) for layer in layers)
-    names = tuple(f"{at:+g}" if at else "0" for at in multipliers)
-    return Heatmap(
-        title,
-        "layer",
-        "multiplier",
-        value_name,
-        tuple(map(str, layers)),
-        names,
-        cells,
-        limits,
-        diverging,
-        logarithmic=not diverging,
-    )
+    title: str, value_name: str, known: dict[int, Curve], units: str, y_range: tuple[float, float] | None
+) -> list[Heatmap]:
+    """Nothing where no layer has a point. A mean that leaves out many verdicts bears a star."""
+    points = {layer: {point.x: point for point in curve.points} for layer, curve in known.items()}
+    every = [point for row in points.values() for point in row.values()]
+    if not every:
+        return []
+    is_cost = value_name == COST_LABEL
+    low, high = min(point.mean for point in every), max(point.mean for point in every)
+    limits = y_range or ((min(low, 0.99), max(high, 1.5)) if is_cost else (low, high))
+    layers = sorted(points)
+    multipliers = sorted({point.x for point in every})
+    rows = [[points[layer].get(at) for at in multipliers] for layer in layers]
+    sparse = any(unanswered(point.labels) > MUCH_UNANSWERED for point in every)
+    note = count(Curve("", tuple(every)), units)
+    if sparse:
+        note += f"; * over {MUCH_UNANSWERED:.0%} of the verdicts are no answer and left out"
+    return [
+        Heatmap(
+            title, "layer", "multiplier", value_name,
+            tuple(map(str, layers)), tuple(f"{at:+g}" if at else "0" for at in multipliers),
+            tuple(tuple(at.mean if at else None for at in row) for row in rows),
+            limits, diverging=not is_cost, note=note, logarithmic=is_cost,
+            texts=tuple(tuple(map(_cell, row)) for row in rows),
+            counts=tuple(tuple(at.units if at else 0 for at in row) for row in rows),
+        )
+    ]  # fmt: skip
 
 
-def _span(values: dict[int, dict[float, float]]) -> tuple[float, float]:
-    numbers = [number for row in values.values() for number in row.values()]
-    return min(numbers), max(numbers)
+def _cell(at: Point | None) -> str:
+    if at is None:
+        return ""
+    return f"{at.mean:.2f}" + ("*" if unanswered(at.labels) > MUCH_UNANSWERED else "")

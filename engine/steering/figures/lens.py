@@ -57,7 +57,7 @@ class LensPicture:
                     writer.writerow([multiplier, layer, STATES[state], rank, token, f"{probability:.6f}"])
         return out.getvalue()
 
-    def drawn(self) -> Mapping[str, bytes]:
+    def drawn(self, told: str = "") -> Mapping[str, bytes]:
         maps = []
         for multiplier, found in self.guesses.items():
             order = range(self.layers - 1, -1, -1)
@@ -70,7 +70,7 @@ class LensPicture:
                     texts=tuple(tuple(_cell(guess) for guess in row) for row in firsts),
                 )
             )  # fmt: skip
-        return HeatmapPicture(tuple(maps), cell_width=2.0).drawn()
+        return HeatmapPicture(tuple(maps), cell_width=2.0).drawn(told)
 
 
 def lens_picture(looked: Looked, settings: LensSettings) -> LensPicture:

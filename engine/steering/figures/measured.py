@@ -5,9 +5,11 @@ Owns which records a measure reads, what its axis says, and whose judgements are
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from engine.errors import EngineError
 from engine.families import SiteKind
@@ -15,11 +17,13 @@ from engine.judges.check import standing
 from engine.judges.judge import Judge, fitting_rubric, open_judge
 from engine.judges.rubric import Rubric
 from engine.judges.summary import is_share, observed
-from engine.steering.experiment import Cell, Experiment, all_cells, open_experiment
+from engine.steering.capability import asked_passages
+from engine.steering.data import ChoiceSet
+from engine.steering.experiment import Cell, Experiment, all_cells, open_experiment, unsteered
 from engine.steering.figures.letters import letter_value
 from engine.steering.figures.points import Labels, Reader, Units
 from engine.steering.figures.settings import Kind, PlotSettings
-from engine.steering.measures import CHOICE_KINDS
+from engine.steering.measures import CAPABILITY_KIND, CHOICE_KINDS
 from engine.steering.sources import open_source
 from engine.store import read_catalog, read_measurements, read_responses, read_scores
 
@@ -46,13 +50,14 @@ class Measure:
 
 @dataclass(frozen=True)
 class Sweep:
-    """One behaviour's cells, and what there is to draw of them. `zeros`: the unsteered cell of every layer."""
+    """One behaviour's cells, and what there is to draw of them. `passages`: those whose perplexity is shown."""
 
     experiment: Experiment
     settings: PlotSettings
     own: list[Cell]
     controls: list[Cell]
-    zeros: dict[float, Cell]
+    unsteered: Cell
+    passages: tuple[str, ...]
     measures: list[Measure]
     judge: Judge | None
 
@@ -67,9 +72,16 @@ class Sweep:
             for layers in sorted({cell.layers for cell in self.own})
         ]
 
+    def spent(self, cell: Cell) -> Mapping[str, Mapping[str, float]]:
+        """{passage: {"nll", "tokens"}} of those that are shown."""
+        rows = read_measurements(self.experiment.workspace, CAPABILITY_KIND, cell.key, "passage_id")
+        return {name: rows[name] for name in self.passages if name in rows}
+
     def inputs(self) -> dict[str, str]:
-        """What the figure's key says it is drawn of."""
-        return self.own[0].inputs | ({"scorer": self.judge.scorer} if self.judge else {})
+        """What the figure's key says it is drawn of: also how much of it, which the cells' keys leave open."""
+        much = {name: str(getattr(self.settings, name)) for name in ("limit", "samples")}
+        shown = {"passages": hashlib.sha256(" ".join(self.passages).encode()).hexdigest()[:16]}
+        return self.own[0].inputs | much | shown | ({"scorer": self.judge.scorer} if self.judge else {})
 
 
 def open_sweep(settings: PlotSettings, every_layer: bool = False) -> Sweep:
@@ -80,10 +92,19 @@ def open_sweep(settings: PlotSettings, every_layer: bool = False) -> Sweep:
         settings = settings.model_copy(update={"layer": open_source(experiment, settings).layers(kinds)})
     sought = settings.apply_settings()
     own, controls = all_cells(experiment, sought)
-    unsteered = sought.model_copy(update={"multipliers": (0.0,), "control": "none"})
-    zeros = {float(cell.layers[0]): cell for cell in all_cells(experiment, unsteered)[0]}
     judge = _judge(experiment, settings) if "open" in settings.measure else None
-    return Sweep(experiment, settings, own, controls, zeros, _measures(experiment, settings, judge), judge)
+    passages = tuple(one.id for one in asked_passages(experiment, settings))
+    alone, measures = unsteered(experiment, sought), _measures(experiment, settings, judge)
+    return Sweep(experiment, settings, own, controls, alone, passages, measures, judge)
+
+
+def asked_letters(
+    experiment: Experiment, settings: PlotSettings, kind: ChoiceSet, cell: Cell
+) -> Mapping[str, Mapping[str, Any]]:
+    """The records of the letters that these settings ask for: under a limit, the same as in the step that measured them."""
+    asked = {item.id for item in experiment.data.test.first(settings.limit).choices(kind)}
+    rows = read_measurements(experiment.workspace, CHOICE_KINDS[kind], cell.key, "item_id")
+    return {item: row for item, row in rows.items() if item in asked}
 
 
 def nothing_to_draw(behaviors: Sequence[str], step: str) -> EngineError:
@@ -117,15 +138,13 @@ def _measures(experiment: Experiment, settings: PlotSettings, judge: Judge | Non
     return found
 
 
-def _letters(experiment: Experiment, settings: PlotSettings, kind: Kind) -> Reader:
-    """p(matching or correct letter) of the measured items; of a behaviour's own those that a limited run asks."""
-    asked = {item.id for item in experiment.data.test.first(settings.limit).items} if kind == "ab" else None
+def _letters(experiment: Experiment, settings: PlotSettings, kind: ChoiceSet) -> Reader:
+    """p(matching or correct letter) of the measured items, of those that a limited run asks."""
 
     def read(cell: Cell) -> tuple[Units, Labels]:
-        rows = read_measurements(experiment.workspace, CHOICE_KINDS[kind], cell.key, "item_id")
+        rows = asked_letters(experiment, settings, kind, cell)
         values = {item: letter_value(row, settings.legacy_letters) for item, row in rows.items()}
-        chosen = {item: [value] for item, value in values.items() if value is not None and (asked is None or item in asked)}
-        return chosen, {}
+        return {item: [value] for item, value in values.items() if value is not None}, {}
 
     return read
 

@@ -1,4 +1,5 @@
-"""Points and curves from records: a mean at every x with its band, a difference to 0, a cost.
+"""Points and curves from records: a mean at every x with its band, a difference to the unsteered
+model, a cost.
 
 Owns how cells become points. The unit that is drawn again is the item or the prompt, since samples of one prompt are no
 independent evidence. What a judge gave no answer to is left out of a mean and counted. No torch.
@@ -14,14 +15,13 @@ from engine.plots.curves import Curve, Point
 from engine.statistics import bootstrap_ratio, mean_of, quartiles
 from engine.steering.experiment import Cell
 from engine.steering.figures.settings import Band
-from engine.steering.measures import CAPABILITY_KIND
-from engine.store import read_measurements
-from engine.workspace import Workspace
 
 Labels = Mapping[str, int]
 Units = dict[str, list[float]]
 """The observations of every item or prompt."""
 Reader = Callable[[Cell], tuple[Units, Labels]]
+Passages = Callable[[Cell], Mapping[str, Mapping[str, float]]]
+"""{passage: {"nll", "tokens"}} of a cell."""
 Axis = Callable[[Cell], float]
 
 
@@ -54,25 +54,25 @@ def point(x: float, units: Units, labels: Labels | None = None, share: bool = Fa
     return Point(x, at.mean, low, high, at.units, at.observations, labels or {})
 
 
-def rise(name: str, cells: Sequence[Cell], zeros: Mapping[float, Cell], read: Reader, band: Band, x: Axis) -> Curve:
-    """How far each unit's mean lies above its own at multiplier 0 (`zeros`, by x); units that lack either are left out."""
+def rise(name: str, cells: Sequence[Cell], unsteered: Cell, read: Reader, band: Band, x: Axis) -> Curve:
+    """How far each unit's mean lies above its own in the unsteered model; units that lack either are left out."""
+    below = read(unsteered)[0]
     points = []
+    labels: dict[float, Labels] = {}
     for cell in sorted(cells, key=x):
-        zero = zeros.get(x(cell))
-        above, below = read(cell)[0], read(zero)[0] if zero else {}
+        above, labels[x(cell)] = read(cell)
         moved = {unit: [_mean(above[unit]) - _mean(below[unit])] for unit in above if unit in below}
         if moved:
-            points.append(point(x(cell), moved, band=band))
-    return Curve(name, tuple(points))
+            points.append(point(x(cell), moved, labels[x(cell)], band=band))
+    return Curve(name, tuple(points), labels)
 
 
-def cost(name: str, workspace: Workspace, cells: Sequence[Cell], zeros: Mapping[float, Cell], band: Band, x: Axis) -> Curve:
-    """Perplexity of the passages over that at multiplier 0: exp(Σ(nll − nll₀) / Σ tokens). `zeros`: by `layer`."""
+def cost(name: str, cells: Sequence[Cell], unsteered: Cell, read: Passages, band: Band, x: Axis) -> Curve:
+    """Perplexity of the passages over that of the unsteered model: exp(Σ(nll − nll₀) / Σ tokens)."""
+    plain = read(unsteered)
     pooled: dict[float, dict[str, tuple[float, float]]] = {}
     for cell in cells:
-        zero = zeros.get(layer(cell))
-        plain = _passages(workspace, zero) if zero else {}
-        for passage, row in _passages(workspace, cell).items():
+        for passage, row in read(cell).items():
             if passage in plain:
                 at = pooled.setdefault(x(cell), {})
                 extra, tokens = at.get(passage, (0.0, 0))
@@ -86,10 +86,6 @@ def cost(name: str, workspace: Workspace, cells: Sequence[Cell], zeros: Mapping[
             low, high = map(math.exp, bootstrap_ratio(extra, tokens))
         points.append(Point(place, math.exp(sum(extra) / sum(tokens)), low, high, len(passages), len(passages)))
     return Curve(name, tuple(points))
-
-
-def _passages(workspace: Workspace, cell: Cell) -> Mapping[str, Mapping[str, float]]:
-    return read_measurements(workspace, CAPABILITY_KIND, cell.key, "passage_id")
 
 
 def _mean(observations: Sequence[float]) -> float:

@@ -18,12 +18,7 @@ from engine.steering.figures.measured import Sweep
 from engine.steering.figures.samples import shown_answers
 from engine.steering.figures.settings import ReportSettings
 from engine.steering.figures.sweep import where
-
-_TOLD = (
-    "dataset", "contrast", "logit", "quantize", "dtype", "site", "together", "scale", "normalise_over", "vector_layer",
-    "vector_model", "vectors_file", "edit", "positions", "marker", "control", "control_seed", "system_prompt", "samples",
-    "limit", "max_new_tokens", "temperature", "top_k", "top_p", "seed", "band",
-)  # fmt: skip
+from engine.steering.figures.told import TOLD, said
 
 
 def report_page(settings: ReportSettings, sweeps: Sequence[tuple[Sweep, Sequence[Panel]]]) -> str:
@@ -51,9 +46,9 @@ def _done(settings: ReportSettings, sweeps: Sequence[tuple[Sweep, Sequence[Panel
     rows = [("model", settings.model), ("identity of its weights", first.source.identity)]
     rows.append(("multipliers", ", ".join(f"{at:g}" for at in settings.multipliers)))
     own, usual = [], []
-    for name in _TOLD:
+    for name in (name for name in TOLD if name in fields):
         value = getattr(settings, name)
-        row = (name.replace("_", " "), _told(value))
+        row = (name.replace("_", " "), said(value))
         (own if value != fields[name].default else usual).append(row)
     folded = f"<details><summary>settings at their defaults</summary>{_rows(usual)}</details>" if usual else ""
     return _rows([*rows, *own]) + folded
@@ -129,12 +124,6 @@ def _answers(sweep: Sweep, most: int) -> str:
     heading = f"<h3>answers, {_text(found[0].where)}</h3>"
     top = "".join(f"<th>{_text(head)}</th>" for head in heads)
     return f'{heading}<div class="scroll"><table><tr>{top}</tr>{"".join(rows)}</table></div>'
-
-
-def _told(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(_told, value)) or "none"
-    return {None: "none", True: "yes", False: "no"}[value] if value is None or isinstance(value, bool) else str(value)
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:

@@ -19,11 +19,11 @@ def figure_key(settings: StepSettings, sweeps: Sequence[Sweep]) -> str:
     return settings.key(**inputs)
 
 
-def present(workspace: Workspace, key: str, pictures: Sequence[tuple[str, Picture]]) -> str:
-    """Save and show every picture → the files of the first of each, for a summary line."""
-    paths = [save_picture(workspace, stem, key, picture) for stem, picture in pictures]
+def present(workspace: Workspace, key: str, pictures: Sequence[tuple[str, Picture]], told: str) -> str:
+    """Save and show every picture → the files of the first of each, for a summary line. told: what all were drawn of."""
+    paths = [save_picture(workspace, stem, key, picture, told) for stem, picture in pictures]
     for _, picture in pictures:
-        show(picture)
+        show(picture, told)
     return ", ".join(workspace.relative(path) for path in paths)
 
 

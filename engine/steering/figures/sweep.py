@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 from engine.judges.summary import MUCH_UNANSWERED, unanswered
 from engine.judges.verdict import NO_ANSWER
@@ -14,7 +15,7 @@ from engine.steering.figures.points import cost, curve, multiplier
 from engine.steering.figures.settings import Band
 
 X_LABEL = "multiplier of the steering vector (× v)"
-COST_LABEL = "perplexity of ordinary text, relative to 0"
+COST_LABEL = "perplexity of ordinary text, relative to unsteered"
 COST = "cost: perplexity"
 
 
@@ -41,8 +42,13 @@ def _measured(sweep: Sweep, measures: Sequence[Measure], own: Sequence[Cell], co
             control = control_name(measure.group, controls)
             curves.append(curve(control, controls, measure.read, measure.share, band))
             follows[control] = name
+        if sweep.settings.edit != "none":
+            alone = f"unsteered, {measure.group}" if measure.group else "unsteered"
+            own_value = curve(alone, [sweep.unsteered], measure.read, measure.share, band)
+            curves.append(_level(own_value, curves))
+            follows[alone] = name
     first = measures[0]
-    remarks = (*_unanswered(curves), first.standing) if first.kind == "open" else ()
+    remarks = judged_remarks(measures, curves)
     return panel(
         f"{sweep.behavior}: {first.title}, {where(own[0])}", first.y_label, curves, first.units,
         band_note(band, first), first.y_range, follows, remarks,
@@ -50,15 +56,21 @@ def _measured(sweep: Sweep, measures: Sequence[Measure], own: Sequence[Cell], co
 
 
 def _cost(sweep: Sweep, own: Sequence[Cell], controls: Sequence[Cell]) -> list[Panel]:
-    workspace, band = sweep.experiment.workspace, sweep.settings.band
-    curves = [cost("vector", workspace, own, sweep.zeros, band, multiplier)]
+    band = sweep.settings.band
+    curves = [cost("vector", own, sweep.unsteered, sweep.spent, band, multiplier)]
     follows: dict[str, str] = {}
     if controls:
         control = control_name("", controls)
-        curves.append(cost(control, workspace, controls, sweep.zeros, band, multiplier))
+        curves.append(cost(control, controls, sweep.unsteered, sweep.spent, band, multiplier))
         follows[control] = "vector"
     title = f"{sweep.behavior}: {COST}, {where(own[0])}"
     return panel(title, COST_LABEL, curves, "passages", cost_note(band), None, follows)
+
+
+def _level(one: Curve, beside: Sequence[Curve]) -> Curve:
+    """Its one point at every x of the others: what an edit does even without a push, at 0, is seen against it."""
+    xs = sorted({point.x for other in beside for point in other.points})
+    return Curve(one.name, tuple(replace(at, x=x) for at in one.points for x in xs))
 
 
 def panel(
@@ -112,12 +124,22 @@ def control_name(group: str, cells: Sequence[Cell]) -> str:
     return f"{kind}, {group}" if group else f"{seeds} {kind} vector{'s' if seeds > 1 else ''}"
 
 
-def _unanswered(curves: Sequence[Curve]) -> list[str]:
-    """How many verdicts there are, how many of them are no answer, and where so many that a mean says little."""
+def judged_remarks(measures: Sequence[Measure], curves: Sequence[Curve], x: str = "") -> tuple[str, ...]:
+    """Of open answers: how many verdicts there are, how many of them are no answer, where so many that a mean says little; and
+    whether the judges are to be trusted. x: what stands before a place on the axis."""
+    if not any(measure.kind == "open" for measure in measures):
+        return ()
+    standings = sorted({measure.standing for measure in measures if measure.standing})
+    return (*_unanswered(curves, x), *standings)
+
+
+def _unanswered(curves: Sequence[Curve], x: str) -> list[str]:
     labels = sum((Counter(given) for one in curves for given in one.labels.values()), Counter[str]())
+    if not labels:
+        return []
     remarks = [f"{labels.total()} verdicts, of them " + ", ".join(f"{labels[name]} {name}" for name in NO_ANSWER)]
     sparse = [
-        f"{unanswered(given):.0%} of {one.name} at {at:+g}"
+        f"{unanswered(given):.0%} of {one.name} at {f'{x}{at:g}' if x else f'{at:+g}'}"
         for one in curves
         for at, given in one.labels.items()
         if unanswered(given) > MUCH_UNANSWERED

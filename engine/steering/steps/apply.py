@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, get_args
 from engine.data import ABItem, Prompt
 from engine.errors import InputError
 from engine.progress import Progress
-from engine.steering.capability import Passage, load_passages
+from engine.steering.capability import Passage, asked_passages
 from engine.steering.data import ChoiceSet, system_line
-from engine.steering.experiment import Cell, Experiment, cells_of, describe, open_experiment
+from engine.steering.experiment import Cell, Experiment, cells_of, describe, measured_cells, open_experiment
 from engine.steering.measures import (
     CAPABILITY_KIND,
     CHOICE_KINDS,
@@ -71,9 +71,10 @@ class _Pending:
 
 def run(settings: ApplySettings) -> str:
     experiment = open_experiment(settings)
-    cells = cells_of(experiment, settings)
+    sweep, cells = cells_of(experiment, settings), measured_cells(experiment, settings)
+    beside = "" if {cell.key for cell in cells} == {cell.key for cell in sweep} else ", beside the unsteered model"
+    what = f"apply {settings.behavior}: {describe(sweep)}{beside}"
     pending = _pending(experiment, cells, settings)
-    what = f"apply {settings.behavior}: {describe(cells)}"
     if not pending:
         return f"{what}: already there, {len(cells)} cells"
     from engine.models import load_source  # torch, a second or more: only when there is something to compute
@@ -90,8 +91,7 @@ def _pending(experiment: Experiment, cells: Sequence[Cell], settings: ApplySetti
     questions = experiment.data.test.first(settings.limit, settings.questions)
     kinds: tuple[ChoiceSet, ...] = get_args(ChoiceSet)
     items: dict[ChoiceSet, tuple[ABItem, ...]] = {kind: questions.choices(kind) for kind in kinds if questions.choices(kind)}
-    demo = experiment.source.is_demo or settings.dataset == "demo"
-    passages = load_passages(settings.capability_text, demo)[: settings.limit] if "capability" in settings.questions else ()
+    passages = asked_passages(experiment, settings) if "capability" in settings.questions else ()
     if not items and not questions.prompts and not passages:
         raise InputError(
             f"The data set {settings.dataset} has nothing to ask about '{settings.behavior}' with "

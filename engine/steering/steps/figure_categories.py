@@ -8,6 +8,7 @@ from engine.steering.figures.categories import category_panels
 from engine.steering.figures.measured import open_sweep
 from engine.steering.figures.settings import CategoriesSettings
 from engine.steering.figures.several import figure_key, present
+from engine.steering.figures.told import told
 
 
 def run(settings: CategoriesSettings) -> str:
@@ -20,4 +21,6 @@ def run(settings: CategoriesSettings) -> str:
             "run `tiller steer apply --questions truthfulqa mmlu` with the same options first."
         )
     pictures = [(f"categories-{'-'.join(settings.behavior)}", DotPicture(tuple(panels)))]
-    return f"figure categories: {present(sweeps[0].experiment.workspace, figure_key(settings, sweeps), pictures)}"
+    return (
+        f"figure categories: {present(sweeps[0].experiment.workspace, figure_key(settings, sweeps), pictures, told(settings))}"
+    )

@@ -7,6 +7,7 @@ from engine.steering.figures.finetuning import finetuning_panels, tuned_sweeps
 from engine.steering.figures.measured import nothing_to_draw
 from engine.steering.figures.settings import FinetuningSettings
 from engine.steering.figures.several import figure_key, present
+from engine.steering.figures.told import told
 
 
 def run(settings: FinetuningSettings) -> str:
@@ -16,4 +17,4 @@ def run(settings: FinetuningSettings) -> str:
         raise nothing_to_draw(settings.behavior, "draw of fine-tuned models")
     every = [sweep for each in sweeps for sweep in each.values()]
     pictures = [(f"finetuning-{'-'.join(settings.behavior)}", CurvePicture(tuple(panels)))]
-    return f"figure finetuning: {present(every[0].experiment.workspace, figure_key(settings, every), pictures)}"
+    return f"figure finetuning: {present(every[0].experiment.workspace, figure_key(settings, every), pictures, told(settings))}"

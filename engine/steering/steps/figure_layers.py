@@ -8,6 +8,7 @@ from engine.steering.figures.layers import layer_maps, layer_panels
 from engine.steering.figures.measured import nothing_to_draw, open_sweep
 from engine.steering.figures.settings import LayersSettings
 from engine.steering.figures.several import figure_key, present
+from engine.steering.figures.told import told
 
 
 def run(settings: LayersSettings) -> str:
@@ -23,4 +24,4 @@ def run(settings: LayersSettings) -> str:
     workspace = sweeps[0].experiment.workspace
     pictures = [(f"layers-map-{names}", HeatmapPicture(tuple(maps)))]
     curves = [(f"layers-{names}", CurvePicture(tuple(panels)))] if panels else []
-    return f"figure layers: {present(workspace, figure_key(settings, sweeps), [*curves, *pictures])}"
+    return f"figure layers: {present(workspace, figure_key(settings, sweeps), [*curves, *pictures], told(settings))}"

@@ -8,6 +8,7 @@ from engine.steering.figures.pca import activation_panel, vector_panel
 from engine.steering.figures.settings import PcaSettings
 from engine.steering.figures.several import present
 from engine.steering.figures.similarity import check_widths
+from engine.steering.figures.told import told
 from engine.steering.figures.vectorfiles import chosen_layers, open_vectors
 
 
@@ -25,4 +26,4 @@ def run(settings: PcaSettings) -> str:
         (f"pca-vectors-{behaviors}", ScatterPicture((vector_panel(sets),))),
     ]
     inputs = {f"{number}.vectors": one.experiment.vectors_key for number, one in enumerate(sets)}
-    return f"figure pca: {present(sets[0].experiment.workspace, settings.key(**inputs), pictures)}"
+    return f"figure pca: {present(sets[0].experiment.workspace, settings.key(**inputs), pictures, told(settings))}"

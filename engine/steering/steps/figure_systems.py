@@ -7,6 +7,7 @@ from engine.steering.figures.measured import Sweep, nothing_to_draw, open_sweep
 from engine.steering.figures.settings import SystemsSettings
 from engine.steering.figures.several import figure_key, present
 from engine.steering.figures.systems import SYSTEMS, System, system_panels, system_table
+from engine.steering.figures.told import told
 
 
 def run(settings: SystemsSettings) -> str:
@@ -19,6 +20,6 @@ def run(settings: SystemsSettings) -> str:
         raise nothing_to_draw(settings.behavior, "draw under system prompts")
     every = [sweep for each in sweeps for sweep in each.values()]
     pictures = [(f"systems-{'-'.join(settings.behavior)}", CurvePicture(tuple(panels)))]
-    made = present(every[0].experiment.workspace, figure_key(settings, every), pictures)
+    made = present(every[0].experiment.workspace, figure_key(settings, every), pictures, told(settings, but=("system_prompt",)))
     print(f"{system_table(panels, screen()[0])}\n")
     return f"figure systems: {made}"

@@ -6,6 +6,7 @@ from engine.plots import CurvePicture, save_picture, show
 from engine.steering.figures.measured import nothing_to_draw, open_sweep
 from engine.steering.figures.settings import PlotSettings
 from engine.steering.figures.sweep import sweep_panels
+from engine.steering.figures.told import told
 
 
 def run(settings: PlotSettings) -> str:
@@ -14,6 +15,6 @@ def run(settings: PlotSettings) -> str:
     if not picture.panels:
         raise nothing_to_draw([settings.behavior], "plot")
     workspace = sweep.experiment.workspace
-    path = save_picture(workspace, f"steer-{settings.behavior}", settings.key(**sweep.inputs()), picture)
-    show(picture)
+    path = save_picture(workspace, f"steer-{settings.behavior}", settings.key(**sweep.inputs()), picture, told(settings))
+    show(picture, told(settings))
     return f"plot {settings.behavior}: {workspace.relative(path)} with .svg and its numbers as .csv"

@@ -7,6 +7,7 @@ from engine.steering.figures.measured import nothing_to_draw, open_sweep
 from engine.steering.figures.settings import ReportSettings
 from engine.steering.figures.several import figure_key, save_page
 from engine.steering.figures.sweep import COST_LABEL, sweep_panels
+from engine.steering.figures.told import told
 
 
 def run(settings: ReportSettings) -> str:
@@ -16,7 +17,7 @@ def run(settings: ReportSettings) -> str:
         raise nothing_to_draw(settings.behaviors, "report")
     for each in panels:
         if each:
-            show(CurvePicture(tuple(each)))
+            show(CurvePicture(tuple(each)), told(settings))
     rises = ", ".join(
         f"{panel.title.partition(',')[0]} {panel.curves[0].points[-1].mean - panel.curves[0].points[0].mean:+.2f}"
         for each in panels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.errors import EngineError, InputError
 from engine.judges.judge import fitting_rubric, no_rubric, open_judge
 from engine.judges.scoring import describe, score, singles
-from engine.steering.experiment import all_cells, open_experiment
+from engine.steering.experiment import all_cells, open_experiment, unsteered
 from engine.steering.settings import ScoreSettings
 from engine.store import read_responses
 
@@ -18,8 +18,10 @@ def run(settings: ScoreSettings) -> str:
         raise no_rubric(behavior, workspace)
     if rubric.kind == "pair":
         raise InputError(f"Rubric {rubric.id} compares two answers; use `tiller judge compare`, or another --rubric.")
-    own, random = all_cells(experiment, settings.apply_settings())
-    targets = singles(answer for cell in (*own, *random) for answer in read_responses(workspace, cell.key).values())
+    sweep = settings.apply_settings()
+    own, controls = all_cells(experiment, sweep)
+    keys = dict.fromkeys(cell.key for cell in (*own, *controls, unsteered(experiment, sweep)))
+    targets = singles(answer for key in keys for answer in read_responses(workspace, key).values())
     if not targets:
         raise EngineError(
             f"There are no answers about '{behavior}' to score for these settings; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.steering.experiment import open_experiment
 from engine.steering.figures.settings import LensSettings
 from engine.steering.figures.several import present
+from engine.steering.figures.told import told
 
 
 def run(settings: LensSettings) -> str:
@@ -15,4 +16,4 @@ def run(settings: LensSettings) -> str:
 
     picture = lens_picture(look(experiment, settings, 0), settings)
     key = settings.key(model=experiment.source.identity, vectors=experiment.vectors_key)
-    return f"show lens: {present(experiment.workspace, key, [(f'lens-{settings.behavior}', picture)])}"
+    return f"show lens: {present(experiment.workspace, key, [(f'lens-{settings.behavior}', picture)], told(settings))}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from engine.steering.experiment import open_experiment
 from engine.steering.figures.settings import TokensSettings
 from engine.steering.figures.several import present
+from engine.steering.figures.told import told
 
 
 def run(settings: TokensSettings) -> str:
@@ -15,4 +16,4 @@ def run(settings: TokensSettings) -> str:
 
     chips = token_chips(look(experiment, settings, settings.max_new_tokens), settings)
     key = settings.key(model=experiment.source.identity, vectors=experiment.vectors_key)
-    return f"show tokens: {present(experiment.workspace, key, [(f'tokens-{settings.behavior}', chips)])}"
+    return f"show tokens: {present(experiment.workspace, key, [(f'tokens-{settings.behavior}', chips)], told(settings))}"

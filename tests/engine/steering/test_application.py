@@ -20,8 +20,9 @@ from engine.sampling import Sampling
 from engine.steering import ab
 from engine.steering.application import answers, rows_of
 from engine.steering.arms import open_arms
+from engine.steering.capability import load_passages, measure, queries_of
 from engine.steering.cli import main
-from engine.steering.experiment import cells_of, open_experiment
+from engine.steering.experiment import cells_of, measured_cells, open_experiment, unsteered
 from engine.steering.settings import ApplySettings, VectorSettings
 from engine.store import load_tensors, read_header, read_measurements, read_responses, save_tensors
 from engine.workspace import Workspace
@@ -169,10 +170,13 @@ class TestWhatIsAdded:
         together = pushes(control="random", together=True, layer=(1, 2), multipliers=(1.0,))
         assert abs(torch.cosine_similarity(together[Site(1)], together[Site(2)], dim=0).item()) < 0.4
 
-    def test_shuffled_controls_are_the_vectors_of_shuffled_labels(self):
+    def test_shuffled_controls_are_the_vectors_of_shuffled_labels_at_the_vectors_length(self):
+        """By nature they are several times shorter: that alone would make their effect small."""
         cells, arms = opened(control="shuffled", control_seed=(0, 2))
+        made = vectors()[0]
         for cell, seed in zip(cells, (0, 2), strict=True):
-            same(arms.arm(cell), {Site(2): 0.5 * vectors()[0][f"stream.2/shuffled/{seed}"]})
+            shuffled = made[f"stream.2/shuffled/{seed}"]
+            same(arms.arm(cell), {Site(2): 0.5 * shuffled / shuffled.norm() * made["stream.2"].norm()})
 
     def test_edits_come_before_the_vector(self):
         v, mean = vectors()[0]["stream.2"], vectors()[0]["stream.2/mean"]
@@ -262,6 +266,75 @@ def test_what_is_said_in_two_ways_is_one_cell(case):
     assert key(**one) == key(**other)
 
 
+UNSTEERED = {  # of these sweeps, the point 0 is the model as it is
+    "as it is": {},
+    "another layer": {"layer": (1,)},
+    "all layers at once": {"layer": (), "together": True},
+    "sublayers": {"site": "sublayers"},
+    "scaled": {"scale": "activation"},
+    "normalised": {"normalise_over": ("agree", "refuse")},
+    "vector of another layer": {"vector_layer": 1},
+    "vector of another model": {"vector_model": "demo-base"},
+    "all positions": {"positions": "all"},
+    "from a marker": {"positions": "from_marker", "marker": "I"},
+    "random control": {"control": "random", "control_seed": (1,)},
+    "fewer questions": {"questions": ("ab",), "limit": 3, "samples": 1},
+    "minus zero": {"multipliers": (-0.0,)},
+}
+NOT_ALONE = {  # and of these it is not, or it is another model's
+    "project": {"edit": "project"},
+    "orth": {"edit": "orth"},
+    "persona": {"system_prompt": "pos"},
+    "opposite persona": {"system_prompt": "neg"},
+    "hotter": {"temperature": 1.5},
+    "shorter": {"max_new_tokens": 7},
+    "another seed": {"seed": 1},
+    "another behaviour": {"behavior": "refuse"},
+}
+
+
+@pytest.mark.usefixtures("workspace")
+def test_an_unsteered_model_is_one_cell_whatever_the_sweep():
+    keys = {name: key(**{"multipliers": (0.0,)} | options) for name, options in (UNSTEERED | NOT_ALONE).items()}
+    assert len({keys[name] for name in UNSTEERED}) == 1
+    assert len(set(keys.values())) == 1 + len(NOT_ALONE)
+    asked = settings()
+    assert unsteered(open_experiment(asked), asked).key == keys["as it is"]
+
+
+@pytest.mark.usefixtures("workspace")
+def test_layers_are_points_of_their_own_at_0_that_are_measured_once():
+    asked = settings(layer=(1, 2, 3), multipliers=(0.0, 0.5))
+    experiment = open_experiment(asked)
+    assert [cell.layers for cell in cells_of(experiment, asked) if cell.multiplier == 0] == [(1,), (2,), (3,)]
+    assert len(measured_cells(experiment, asked)) == 3 + 1
+
+
+def test_beside_every_sweep_the_unsteered_model_is_asked_the_same(workspace, demo, capsys):
+    """Also beside an edit, whose own 0 is another model; rows of the same batch are left alone by it."""
+    small = ["--layer", "2", "--limit", "4", "--samples", "2", "--max-new-tokens", "8"]
+    assert main(["apply", "--edit", "orth", "--multipliers", "0", "1", *small]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "× 2 multipliers, beside the unsteered model: 12 A/B measurements, 24 answers, 12 capability passages in 3 cells" in out
+    )
+    asked = settings(edit="orth", multipliers=(0.0,), max_new_tokens=8)
+    experiment, where = open_experiment(asked), Workspace(workspace)
+    alone, edited = unsteered(experiment, asked), cells_of(experiment, asked)[0]
+    found = {cell.key: read_measurements(where, "capability", cell.key, "passage_id") for cell in (alone, edited)}
+    assert found[alone.key].keys() == found[edited.key].keys()
+    plain = measure(
+        demo, queries_of(demo, [(0, one) for one in load_passages(None, True)[:4]], lambda _: 0), Steering([{}]), 64
+    )
+    assert [row["nll"] for row in found[alone.key].values()] == pytest.approx([row["nll"] for row in plain], rel=1e-4)
+    assert [row["nll"] for row in found[edited.key].values()] != pytest.approx([row["nll"] for row in plain], rel=1e-2)
+    record = json.loads((workspace / "artifacts/cells" / f"{alone.key}.json").read_text())
+    assert (record["settings"]["edit"], record["settings"]["layer"], record["settings"]["behavior"]) == ("none", [], "agree")
+    assert "facts" not in record or not record["facts"]
+    assert main(["apply", "--multipliers", "0", *small]) == 0
+    assert "already there" in capsys.readouterr().out
+
+
 def test_a_file_or_a_persona_with_other_content_is_another_cell(workspace, tmp_path):
     path, header = tmp_path / "v.safetensors", {"norms": {"stream.2": 1.0}, "hidden_size": 128, "layers": 3, "shuffled": 0}
     save_tensors(path, {"stream.2": torch.ones(128)}, header)
@@ -326,7 +399,8 @@ def test_labelled_prompts_get_the_oracles_own_edit(workspace, demo, capsys):
     """At multiplier 0 each class is moved half the way to the other."""
     command = ["apply", "--behavior", "refuse", "--edit", "oracle", "--questions", "open", "--layer", "3", "--samples", "1"]
     assert main([*command, "--multipliers", "0", "--limit", "8", "--temperature", "0", "--max-new-tokens", "12"]) == 0
-    assert "with oracle at layer 3 × 1 multiplier: 8 answers" in capsys.readouterr().out
+    told = "with oracle at layer 3 × 1 multiplier, beside the unsteered model: 16 answers"
+    assert told in capsys.readouterr().out
     asked = settings(
         behavior="refuse", edit="oracle", questions=("open",), layer=(3,), multipliers=(0.0,), temperature=0, max_new_tokens=12
     )

@@ -99,7 +99,7 @@ def test_a_step_finds_its_work_done_and_a_larger_sweep_adds_to_it(workspace, cap
 
 def test_more_samples_leave_the_earlier_texts_as_they_are(workspace, capsys):
     step(capsys, "vectors")
-    asked = ["--questions", "open", "--multipliers", "0.5", "--limit", "3"]
+    asked = ["--questions", "open", "--multipliers", "0", "--limit", "3"]
     step(capsys, "apply", *asked, "--samples", "1")
     (first,) = (workspace / "artifacts/responses").rglob("*.jsonl")
     kept = first.read_text()
@@ -115,7 +115,7 @@ def test_random_controls_are_cells_of_their_own(workspace, capsys):
     step(capsys, "apply", *options)
     assert "2 random vectors" in step(capsys, "apply", *options, "--control", "random", "--control-seed", "0", "1")
     step(capsys, "plot", *options, "--control", "random", "--control-seed", "0", "1")
-    assert len(list((workspace / "artifacts/cells").iterdir())) == 9
+    assert len(list((workspace / "artifacts/cells").iterdir())) == 1 + 2 + 2 * 2  # unsteered; own; of two controls
 
 
 BAD = {  # options, exit status, words of the one sentence
@@ -231,10 +231,10 @@ def test_knowledge_is_measured_beside_the_behaviour(workspace, folder, capsys):
     of = ["--dataset", str(folder), "--behavior", "agreeing", "--hold-out", "2"]
     step(capsys, "vectors", *of)
     asked = [*of, "--multipliers", "-1", "1", "--questions", "ab", "truthfulqa", "mmlu"]
-    expected = "8 A/B measurements, 12 TruthfulQA measurements, 8 MMLU measurements in 2 cells"
+    expected = "unsteered model: 12 A/B measurements, 18 TruthfulQA measurements, 12 MMLU measurements in 3 cells"
     assert expected in step(capsys, "apply", *asked)
     assert "already there" in step(capsys, "apply", *asked)
-    (cell, _) = (path.stem for path in (workspace / "artifacts/cells").iterdir())
+    (cell, _, _) = (path.stem for path in (workspace / "artifacts/cells").iterdir())
     for kind, count in (("ab", 4), ("truthfulqa", 6), ("mmlu", 4)):
         records = read_measurements(Workspace(workspace), kind, cell, "item_id").values()
         assert len(records) == count

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from engine.families import Site
+from engine.steering.capability import asked_passages
 from engine.steering.experiment import Cell, Experiment, all_cells, open_experiment
 from engine.steering.figures.settings import PlotSettings
 from engine.steering.measures import ab_schema, capability_schema
@@ -78,9 +79,12 @@ class Bench:
         ]  # fmt: skip
         write_measurements(experiment.workspace, kind, cell.key, "w", records, ab_schema())
 
-    def passages(self, experiment: Experiment, cell: Cell, rows: list[tuple[str, float, int]]) -> None:
+    def passages(self, experiment: Experiment, cell: Cell, rows: list[tuple[int, float, int]]) -> None:
+        """rows: (number of the passage, nll, tokens)."""
+        ids = [passage.id for passage in asked_passages(experiment, PlotSettings())]
         records = [
-            {"passage_id": name, "multiplier": cell.multiplier, "nll": nll, "tokens": tokens} for name, nll, tokens in rows
+            {"passage_id": ids[number], "multiplier": cell.multiplier, "nll": nll, "tokens": tokens}
+            for number, nll, tokens in rows
         ]
         write_measurements(experiment.workspace, "capability", cell.key, "w", records, capability_schema())
 

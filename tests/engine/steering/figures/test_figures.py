@@ -6,14 +6,20 @@ import json
 import math
 import subprocess
 import sys
+from pathlib import Path
 from statistics import fmean
 
 import pytest
 
+from engine.judges.settings import JudgeSettings
+from engine.steering.capability import asked_passages
 from engine.steering.cli import main
-from engine.steering.experiment import all_cells
+from engine.steering.experiment import all_cells, unsteered
 from engine.steering.figures.measured import open_sweep
 from engine.steering.figures.settings import PlotSettings
+from engine.steering.figures.told import TOLD, told
+from engine.steering.measures import capability_schema
+from engine.store import write_measurements
 
 SWEEP = ["--multipliers", "-1", "0", "1"]
 AT = (-1.0, 0.0, 1.0)
@@ -50,11 +56,11 @@ def ask(records, settings: PlotSettings, count: int = 6, p=p_of) -> None:
 
 
 def spend(records, settings: PlotSettings) -> None:
-    """Passages p and q: nll grows with |m|, twice as much per token in q."""
+    """The first two passages: nll grows with |m|, twice as much per token in the second."""
     experiment = records.experiment(settings)
     for cell in records.cells(settings):
         m = abs(cell.multiplier)
-        records.passages(experiment, cell, [("p", 30 + 1.0 * m, 10), ("q", 90 + 6.0 * m, 30)])
+        records.passages(experiment, cell, [(0, 30 + 1.0 * m, 10), (1, 90 + 6.0 * m, 30)])
 
 
 def judge_all(records, settings: PlotSettings, verdict) -> None:
@@ -103,13 +109,14 @@ def test_shuffled_controls_are_pooled_over_their_seeds(records, capsys):
     item = experiment.data.test.items[0]
     for cell in own:
         records.letters(experiment, cell, [(item.id, "A", 0.9, 0.1, None)])
-    for cell in controls:
+    for cell in (one for one in controls if one.multiplier):
         p = 0.5 + 0.1 * (cell.control_seed or 0)
         records.letters(experiment, cell, [(item.id, "A", p, 1 - p, None)])
     out = steer(capsys, "plot", *SWEEP, "--control", "shuffled", "--control-seed", "0", "1")
     assert "2 shuffled-label vectors" in out
     found = [float(row["mean"]) for row in records.csv("steer-agree") if "shuffled" in row["curve"]]
-    assert found == pytest.approx([0.55] * 3)
+    assert found == pytest.approx([0.55, 0.9, 0.55])  # at 0 every control is the unsteered model, counted once
+    assert {row["observations"] for row in records.csv("steer-agree") if row["multiplier"] == "0.0"} == {"1"}
 
 
 def test_legacy_letters_count_other_keys_as_zero(records, capsys):
@@ -190,9 +197,31 @@ def test_system_prompts_are_three_lines_and_a_table(records, capsys):
             assert rows[name, str(at)] == pytest.approx(rows["without a system prompt", str(at)] + shift, abs=2e-6)
 
 
-def test_categories_are_marked_against_zero_at_two_decimals(records, capsys):
-    records.vectors(plots())
-    experiment = records.experiment(plots())
+@pytest.fixture
+def knowledge(records) -> Path:
+    """A data set with three MMLU items of law and one of another category."""
+    root = records.root / "data"
+    question = "Is it so?\n\nChoices:\n (A) Yes\n (B) No"
+    pair = {"question": question, "answer_matching_behavior": "(A)", "answer_not_matching_behavior": "(B)"}
+    known = [
+        {"prompt": f"{n} {question}", "correct": "(A)", "incorrect": "(B)", "category": category}
+        for n, category in enumerate(("law", "law", "law", "art\x1b[2J"))
+    ]
+    for name, rows in {
+        "generate/b/generate_dataset.json": [pair | {"question": f"{n} {question}"} for n in range(4)],
+        "test/b/test_dataset_ab.json": [pair],
+        "test/mmlu/mmlu.json": known,
+    }.items():
+        path = root / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(rows))
+    return root
+
+
+def test_categories_are_marked_against_unsteered_at_two_decimals(records, knowledge, capsys):
+    of = {"dataset": str(knowledge), "behavior": "b", "hold_out": 1}
+    records.vectors(plots(**of))
+    experiment = records.experiment(plots(**of))
     p = {
         ("law", -1): 0.504,
         ("law", 0): 0.5,
@@ -201,18 +230,19 @@ def test_categories_are_marked_against_zero_at_two_decimals(records, capsys):
         ("art\x1b[2J", 0): 0.4,
         ("art\x1b[2J", 1): 0.4,
     }
-    for cell in records.cells(plots()):
-        rows = [(f"law{n}", "A", p["law", cell.multiplier], 1 - p["law", cell.multiplier], "law") for n in range(3)]
-        art = p["art\x1b[2J", cell.multiplier]
-        records.letters(experiment, cell, [*rows, ("art", "B", 1 - art, art, "art\x1b[2J")], "mmlu")
-    out = steer(capsys, "figure", "categories", "--behavior", "agree", *SWEEP)
+    for cell in records.cells(plots(**of)):
+        values = [(one, p[one.category, cell.multiplier]) for one in experiment.data.test.mmlu]
+        rows = [(one.id, "A", value, 1 - value, one.category) for one, value in values]
+        records.letters(experiment, cell, rows, "mmlu")
+    asked = ["--behavior", "b", "--dataset", str(knowledge), "--hold-out", "1", *SWEEP]
+    out = steer(capsys, "figure", "categories", *asked)
     table = [line.split() for line in out.splitlines()]
     assert ["law", "3", "0.50", "=", "0.50", "0.70", "+"] in table
     assert ["art\\x1b[2J", "1", "0.20", "-", "0.40", "0.40", "="] in table
     assert ["mean", "of", "categories", "4", "0.35", "-", "0.45", "0.55", "+"] in table
-    rows = {(row["category"], row["series"]): float(row["value"]) for row in records.csv("categories-agree")}
+    rows = {(row["category"], row["series"]): float(row["value"]) for row in records.csv("categories-b")}
     assert rows["mean of categories", "+1"] == pytest.approx((0.7 + 0.4) / 2)
-    assert records.files("categories-agree") == {".png", ".svg", ".csv"}
+    assert records.files("categories-b") == {".png", ".svg", ".csv"}
 
 
 def test_fine_tuned_models_are_drawn_with_the_base_s_vectors(records, capsys):
@@ -224,6 +254,94 @@ def test_fine_tuned_models_are_drawn_with_the_base_s_vectors(records, capsys):
     rows = {(row["curve"], row["multiplier"]): float(row["mean"]) for row in records.csv("finetuning-agree")}
     assert [rows["tuned", str(at)] for at in AT] == pytest.approx([0.85, 0.9, 0.95])
     assert rows["not fine-tuned", "1.0"] == pytest.approx(fmean(p_of(n, 2, 1) for n in range(6)), abs=1e-6)
+
+
+def test_an_edit_is_drawn_beside_the_unsteered_model_not_beside_its_own_0(records, capsys):
+    """Removing a concept may cost much without a push: that is what the cost at 0 is for."""
+    settings = plots(edit="project")
+    experiment = records.vectors(settings)
+    item = experiment.data.test.items[0]
+    alone = unsteered(experiment, settings)
+    records.letters(experiment, alone, [(item.id, "A", 0.8, 0.2, None)])
+    records.passages(experiment, alone, [(0, 10.0, 10)])
+    for cell in records.cells(settings):
+        records.letters(experiment, cell, [(item.id, "A", 0.5, 0.5, None)])
+        records.passages(experiment, cell, [(0, 20.0, 10)])
+    out = steer(capsys, "plot", *SWEEP, "--edit", "project")
+    assert out.lstrip().startswith("model demo; edit project\n")
+    rows = records.csv("steer-agree")
+    found = {(row["measure"].split()[0], row["curve"], row["multiplier"]): float(row["mean"]) for row in rows}
+    assert [found["perplexity", "vector", str(at)] for at in AT] == pytest.approx([math.e] * 3, abs=1e-6)
+    assert [found["mean", "unsteered", str(at)] for at in AT] == pytest.approx([0.8] * 3)
+    assert [found["mean", "vector", str(at)] for at in AT] == pytest.approx([0.5] * 3)
+    assert {row["settings"] for row in rows} == {"model demo; edit project"}
+    steer(capsys, "figure", "layers", "--behavior", "agree", "--layer", "2", *SWEEP, "--edit", "project")
+    rises = {row["curve"]: float(row["mean"]) for row in records.csv("layers-agree") if "effect" in row["panel"]}
+    assert rises == pytest.approx({"agree +1": -0.3, "agree -1": -0.3})
+
+
+def test_a_figure_is_named_by_what_is_drawn(records, capsys):
+    """A limit, or fewer samples, is no part of the cells' keys: still it is another picture."""
+    records.vectors(plots())
+    ask(records, plots())
+    spend(records, plots())
+    every = ([], ["--limit", "2"], ["--samples", "1"], ["--limit", "2"])
+    for options in every:
+        steer(capsys, "plot", *SWEEP, *options)
+    found = list((records.root / "artifacts/plots").glob("steer-agree-*.csv"))
+    told = sorted((path.read_text().count(",6,6,"), path.read_text().splitlines()[1].rpartition(",")[2]) for path in found)
+    assert told == [(0, "model demo; limit 2"), (3, "model demo"), (3, "model demo; samples 1")]
+
+
+def test_passages_of_another_text_are_not_pooled_with_those_asked(records, capsys, tmp_path):
+    text = tmp_path / "mine.txt"
+    text.write_text("papayas are heavy\n\nchapels are old", encoding="utf-8")
+    records.vectors(plots())
+    experiment = records.experiment(plots())
+    mine = [one.id for one in asked_passages(experiment, plots(capability_text=str(text)))]
+    spend(records, plots())
+    for cell in records.cells(plots()):
+        rows = [
+            {"passage_id": name, "multiplier": cell.multiplier, "nll": 10 + 10 * abs(cell.multiplier), "tokens": 10}
+            for name in mine
+        ]
+        write_measurements(experiment.workspace, "capability", cell.key, "v", rows, capability_schema())
+    for options, most in ([], math.exp(7 / 40)), (["--capability-text", str(text)], math.e):
+        for path in (records.root / "artifacts").glob("plots/*"):
+            path.unlink()
+        steer(capsys, "plot", *SWEEP, *options)
+        assert max(float(row["mean"]) for row in records.csv("steer-agree")) == pytest.approx(most, abs=1e-6)
+
+
+def test_every_setting_that_is_not_the_default_is_told():
+    """But for axes, which a picture shows, and for what changes no result."""
+    shown = {"model", "behavior", "layer", "multipliers", "control_seed", "questions", "batch_size", "device_map"}
+    judging = set(JudgeSettings.model_fields)  # of which a picture says the judge and its standing
+    assert set(PlotSettings.model_fields) - shown - judging <= set(TOLD)
+    assert told(plots(positions="all", system_prompt="pos", vector_model="x", limit=3)) == (
+        "model demo; vector model x; positions all; system prompt pos; limit 3"
+    )
+
+
+def test_what_the_judge_left_unanswered_is_told_in_every_figure(records, capsys):
+    """A mean over one answered prompt of twenty is no share: maps mark it, curves say so."""
+    settings = plots(behavior="refuse", samples=1, layer=(2,))
+    records.vectors(settings)
+
+    def verdict(cell, prompt: str, sample: int) -> tuple[str, bool | None]:
+        return "t", None if cell.multiplier == 1 and not prompt.endswith("0") else False
+
+    judge_all(records, settings, verdict)
+    told = "left out, since they got no answer: 90% of"
+    layers = steer(capsys, "figure", "layers", "--behavior", "refuse", "--layer", "2", "--samples", "1", *SWEEP)
+    (row,) = [line for line in layers.splitlines() if line.startswith("2 ") and "*" in line][:1]
+    assert row.split()[1:] == ["0.00", "0.00", "0.00*"]
+    assert "not checked" in layers
+    units = {row["column"]: int(row["units"]) for row in records.csv("layers-map-refuse") if "harmful" in row["map"]}
+    assert units["-1"] == 10 * units["+1"]
+    options = ["--behavior", "refuse", "--layer", "2", "--samples", "1", *SWEEP]
+    for out in (layers, steer(capsys, "figure", "behaviors", *options), steer(capsys, "plot", *options)):
+        assert told in " ".join(out.split())
 
 
 BAD = {

@@ -54,7 +54,7 @@ def page(records, capsys):
             judge.scorer,
             lambda prompt, sample, m=m: (f"{m:+g} {sample} {HOSTILE}", None if prompt.endswith("0") else m > 0),
         )
-        records.passages(experiment, cell, [("p", 30 + 20 * max(m, 0), 10)])
+        records.passages(experiment, cell, [(0, 30 + 20 * max(m, 0), 10)])
     assert main(["report", "--html", "--behaviors", "agree", *SWEEP]) == 0
     out, _ = capsys.readouterr()
     assert "\x1b" not in out

@@ -161,7 +161,7 @@ def test_an_adapter_is_a_model_that_steers_with_its_bases_vectors(workspace, cap
     assert main(["vectors"]) == 0
     asked = ["--model", str(folder), "--vector-model", "demo", "--layer", "3", "--questions", "ab", "--limit", "8"]
     assert main(["apply", *asked, "--multipliers", "-1", "1"]) == 0
-    assert "16 A/B measurements in 2 cells" in capsys.readouterr().out
+    assert "beside the unsteered model: 24 A/B measurements in 3 cells" in capsys.readouterr().out
 
 
 def test_all_weights_become_a_model_folder(workspace, capsys):
