@@ -83,8 +83,10 @@ def check_fit(settings: FitSettings) -> None:
         check_logit(method, settings.logit)
     if "scrub" not in settings.method and (settings.legacy_edits or settings.scrub_method != "leace"):
         raise InputError("--scrub-method and --legacy-edits say how to scrub; give them with --method scrub.")
-    if settings.method == ("scrub",) and settings.layer:
-        raise InputError("--method scrub edits every layer in turn; leave out --layer.")
+    if settings.method == ("scrub",):
+        for name, given in (("--layer", settings.layer), ("--site", settings.site != ("stream",))):
+            if given:
+                raise InputError(f"--method scrub edits every sublayer of every layer in turn; leave out {name}.")
 
 
 def check_edit(settings: ApplySettings) -> None:

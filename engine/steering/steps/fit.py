@@ -98,7 +98,8 @@ class _Source:
 
     def __init__(self) -> None:
         self._model: LoadedModel | None = None
-        self._collected: dict[str, dict[Site, Mapping[str, Tensor]]] = {}
+        self._read_for = ""  # whose states are kept: of one behaviour at a time, since all of them may not fit
+        self._collected: dict[Site, Mapping[str, Tensor]] = {}
 
     def model(self, experiment: Experiment) -> LoadedModel:
         from engine.models import load_source
@@ -114,11 +115,12 @@ class _Source:
 
         if all(experiment.activations_path(site).is_file() for site in sites):
             return lambda site: read_activations(experiment, site)
-        collected = self._collected.setdefault(experiment.vectors_key, {})
-        unread = [site for site in sites if site not in collected]
+        if self._read_for != experiment.vectors_key:
+            self._read_for, self._collected = experiment.vectors_key, {}
+        unread = [site for site in sites if site not in self._collected]
         if unread:
-            collected |= self._collect(experiment, unread)
-        return collected.__getitem__
+            self._collected |= self._collect(experiment, unread)
+        return self._collected.__getitem__
 
     def _collect(self, experiment: Experiment, sites: Sequence[Site]) -> Mapping[Site, Mapping[str, Tensor]]:
         from engine.steering.activations import collect, collect_sequences

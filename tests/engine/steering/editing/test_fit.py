@@ -207,6 +207,7 @@ def test_options_that_mean_nothing_together_are_refused_in_one_sentence(workspac
         ("--legacy-edits", "give them with --method scrub"),
         ("--method quad --scrub-method orth", "give them with --method scrub"),
         ("--method scrub --layer 1", "leave out --layer"),
+        ("--method scrub --site attn mlp", "leave out --site"),
         ("--layer 0 4", "demo has layers 0 to 3"),
         ("--layer -1", "demo has layers 0 to 3"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from engine.steering.editing.linear import erased_and_added, leace_functional, oracle, projected_and_added
+from engine.steering.editing.linear import erased_and_added, leace_functional, oracle, projected_and_added, shrinkage
 
 
 def data(examples: int, hidden: int, rank: int | None = None, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -64,6 +64,33 @@ def test_the_oracle_equals_the_library():
     v, share = difference(x, z), float(z.mean())
     ours = torch.stack([row + oracle(0, v, float(label) - share) for row, label in zip(x, z, strict=True)])
     torch.testing.assert_close(ours, OracleFitter.fit(x, z).eraser(x, z), atol=1e-6, rtol=0)
+
+
+def cross(first: float, second: float) -> tuple[Tensor, Tensor]:
+    """Four states with these shares of the variance along two axes → x, z."""
+    lengths = torch.tensor([first, second], dtype=torch.float64).sqrt().diag()
+    return torch.cat([lengths, -lengths]) + 3, torch.tensor([1.0, 1.0, 0.0, 0.0], dtype=torch.float64)
+
+
+def test_states_like_pure_noise_are_shrunk_past_nothing_as_in_the_library():
+    """α = −0.25: directions that vary more are taken to vary less."""
+    x, z = cross(0.816, 0.184)
+    alpha, _ = shrinkage((x - x.mean(0)).T @ (x - x.mean(0)), 4, 2)
+    assert alpha == pytest.approx(-0.25, abs=0.01)
+    v = difference(x, z)
+    ours = erased_and_added(0.0, v, leace_functional(x, v), x.mean(0)).moved(x)
+    fitter = LeaceFitter(2, 1, dtype=torch.float64)
+    fitter.update(x, z[:, None])
+    torch.testing.assert_close(ours, fitter.eraser(x), atol=1e-9, rtol=0)
+
+
+def test_where_shrinking_leaves_a_negative_variance_all_directions_count_alike():
+    x, z = cross(0.53, 0.47)
+    alpha, beta = shrinkage((x - x.mean(0)).T @ (x - x.mean(0)), 4, 2)
+    assert alpha * 0.53 / 2 + beta < 0
+    v = difference(x, z)
+    g = leace_functional(x, v)
+    torch.testing.assert_close(g / g.norm(), v / v.norm(), atol=1e-12, rtol=0)
 
 
 def test_states_that_are_all_the_same_are_left_alone():
