@@ -27,6 +27,7 @@ _LABEL_WIDTH = 44
 _HEIGHT = 18
 _MOST_TICKS = 17
 _NARROW = 1.6  # times, up to which a logarithmic axis would look like a plain one with few ticks
+_MOST_BEHIND = 4  # points by which marks grow
 _FULL = 24  # points, beyond which marks would hide the line
 
 
@@ -231,9 +232,10 @@ def _legend_rows(panel: Panel) -> int:
 
 def _draw(panel: Panel, axes: Axes) -> None:
     few = len(panel.xs()) <= _FULL
-    for curve in panel.curves:
+    for number, curve in enumerate(panel.curves):
         follower = curve.name in panel.follows
         place = panel.color(curve)
+        behind = len(panel.curves) - 1 - number  # of two lines that are the same, the marks of the first still show
         shade = COLORS[place % len(COLORS)]
         xs = [point.x for point in curve.points]
         lows, highs = [point.low for point in curve.points], [point.high for point in curve.points]
@@ -243,11 +245,11 @@ def _draw(panel: Panel, axes: Axes) -> None:
             xs,
             [point.mean for point in curve.points],
             color=shade,
-            marker=MARKERS[place // len(COLORS) % len(MARKERS)],
+            marker=MARKERS[place % len(MARKERS)],
             alpha=0.7 if follower else 1,
             linestyle="--" if follower else "-",
             linewidth=1.3 if follower else 2,
-            markersize=(3 if follower else 5) if few else 0,
+            markersize=((3 if follower else 5) + min(behind, _MOST_BEHIND)) if few else 0,
             label=f"{curve.name} ({count})" if count else curve.name,
         )
     _axes(panel, axes)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LONGEST_NAME = 24
+_LONGEST_NAME, _LONGEST_DRAWN = 24, 40
 _SIGN = re.compile(r"(\d )([+-])(?= |$)", re.MULTILINE)
 _INK = {"+": "32", "-": "31"}
 
@@ -83,9 +83,9 @@ def _terminal(panel: DotPanel, width: int, color: bool) -> str:
     return "\n".join([f"{printable(panel.title)} — {panel.x_label}", panel.note, "", table])
 
 
-def _short(category: str) -> str:
+def _short(category: str, longest: int = _LONGEST_NAME) -> str:
     name = printable(category)
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 def _draw(panel: DotPanel, axes: Axes) -> None:
@@ -101,12 +101,12 @@ def _draw(panel: DotPanel, axes: Axes) -> None:
         axes.scatter(xs, ys, s=30, color=shades(share), edgecolor="#44444455", linewidth=0.5, label=name, zorder=2)
     axes.set_yticks(
         places,
-        [f"{_short(category)} ({count})" for category, count in zip(panel.categories, panel.counts, strict=True)],
+        [f"{_short(category, _LONGEST_DRAWN)} ({count})" for category, count in zip(panel.categories, panel.counts, strict=True)],
         fontsize=8,
     )
     axes.set_ylim(len(panel.categories) - 0.4, -0.6)
     axes.set_xlim(-0.02, 1.02)
     axes.tick_params(axis="y", length=0)
-    axes.set_xlabel(panel.x_label)
+    axes.set_xlabel(f"{panel.x_label} (items in brackets; no bands)")
     axes.set_title(panel.title)
     axes.legend(frameon=False, fontsize=8.5, title="multiplier", title_fontsize=8.5, loc="upper left", bbox_to_anchor=(1.01, 1))

@@ -58,10 +58,14 @@ def line_panels(title: str, lines: Lines, kind: Kind, percent: bool = True) -> l
     return panels
 
 
-def cost_panel(title: str, lines: Lines) -> list[Panel]:
+def cost_panel(title: str, lines: Lines, beside: Sweep | None = None, note: str = "") -> list[Panel]:
+    """beside: the sweep to whose unsteered model all are compared (none: each to its own); note: says so."""
     band = lines[0][1].settings.band
-    curves = [cost(name, cells, sweep.unsteered, sweep.spent, sweep.settings.band, multiplier) for name, sweep, cells in lines]
-    return panel(title, COST_LABEL, curves, "passages", cost_note(band), None)
+    curves = [
+        cost(name, cells, (beside or sweep).unsteered, sweep.spent, sweep.settings.band, multiplier)
+        for name, sweep, cells in lines
+    ]
+    return panel(title, COST_LABEL, curves, "passages", cost_note(band) + note, None)
 
 
 def _percent(one: Curve) -> Curve:

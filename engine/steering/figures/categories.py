@@ -62,7 +62,7 @@ def _panel(sweep: Sweep, kind: ChoiceSet, own: Sequence[Cell]) -> list[DotPanel]
             (*counts, sum(counts)),
             series,
             marks,
-            "+ better, - worse, = the same as unsteered, at two decimals",
+            "+ better, - worse, = the same as unsteered, at two decimals: no test",
         )
     ]
 

@@ -33,5 +33,6 @@ def finetuning_panels(sweeps: Sequence[Mapping[str, Sweep]]) -> list[Panel]:
             lines = [(label, sweep, sweep.at_layers()[number][1]) for label, sweep in each.items()]
             for kind in base.settings.measure:
                 panels += line_panels(f"{base.behavior}: {TITLES[kind]}, {where(own[0])}", lines, kind, percent=False)
-            panels += cost_panel(f"{base.behavior}: {COST}, {where(own[0])}", lines)
+            title = f"{base.behavior}: {COST}, {where(own[0])}"
+            panels += cost_panel(title, lines, base, f"; all relative to the model {UNTUNED}: training costs too")
     return panels

@@ -22,5 +22,5 @@ def run(settings: CategoriesSettings) -> str:
         )
     pictures = [(f"categories-{'-'.join(settings.behavior)}", DotPicture(tuple(panels)))]
     return (
-        f"figure categories: {present(sweeps[0].experiment.workspace, figure_key(settings, sweeps), pictures, told(settings))}"
+        f"figure categories: {present(sweeps[0].experiment.workspace, figure_key(settings, sweeps), pictures, told(settings, but=("measure",)))}"
     )

@@ -250,8 +250,15 @@ def test_fine_tuned_models_are_drawn_with_the_base_s_vectors(records, capsys):
     ask(records, plots())
     tuned = plots(model="demo-base", vector_model="demo", layer=(2,))
     ask(records, tuned, p=lambda *at: 0.9 + 0.05 * at[2])
+    spend(records, plots())
+    for cell in records.cells(tuned):
+        records.passages(records.experiment(tuned), cell, [(0, 50, 10), (1, 110, 30)])
     steer(capsys, "figure", "finetuning", "--behavior", "agree", *SWEEP, "--models", "tuned=demo-base")
-    rows = {(row["curve"], row["multiplier"]): float(row["mean"]) for row in records.csv("finetuning-agree")}
+    found = records.csv("finetuning-agree")
+    costs = [float(row["mean"]) for row in found if row["measure"].startswith("perplexity") and row["curve"] == "tuned"]
+    assert costs == pytest.approx([math.e] * 3, abs=1e-6)  # relative to the model that was not tuned: training costs too
+    letters = [row for row in found if not row["measure"].startswith("perplexity")]
+    rows = {(row["curve"], row["multiplier"]): float(row["mean"]) for row in letters}
     assert [rows["tuned", str(at)] for at in AT] == pytest.approx([0.85, 0.9, 0.95])
     assert rows["not fine-tuned", "1.0"] == pytest.approx(fmean(p_of(n, 2, 1) for n in range(6)), abs=1e-6)
 
