@@ -99,11 +99,8 @@ def _draw(panel: DotPanel, axes: Axes) -> None:
         known = [(value, place) for value, place in zip(values, places, strict=True) if value is not None]
         xs, ys = [value for value, _ in known], [place for _, place in known]
         axes.scatter(xs, ys, s=30, color=shades(share), edgecolor="#44444455", linewidth=0.5, label=name, zorder=2)
-    axes.set_yticks(
-        places,
-        [f"{_short(category, _LONGEST_DRAWN)} ({count})" for category, count in zip(panel.categories, panel.counts, strict=True)],
-        fontsize=8,
-    )
+    named = zip(panel.categories, panel.counts, strict=True)
+    axes.set_yticks(places, [f"{_short(category, _LONGEST_DRAWN)} ({count})" for category, count in named], fontsize=8)
     axes.set_ylim(len(panel.categories) - 0.4, -0.6)
     axes.set_xlim(-0.02, 1.02)
     axes.tick_params(axis="y", length=0)
