@@ -82,8 +82,8 @@ def _gram(x: Tensor, block: int = 256) -> Tensor:
 def shrinkage(gram: Tensor, n: int, width: int) -> tuple[float, float]:
     """α and β of the covariance αXᵀX/n + βI (Bodnar et al. 2014) of n centred states, from XXᵀ or XᵀX, not zero.
 
-    α falls a little below 0 for states that look like pure noise, as in the original. Where Σ̂ would then have a negative
-    variance it is taken to be wholly shrunk, which makes it a multiple of the identity.
+    α falls below 0 for states that look like pure noise, as in the original. Where Σ̂ would then have a negative variance, LEACE
+    takes it to be wholly shrunk, a multiple of the identity; transports take that variance to be zero, as in the original.
     """
     variance = float(gram.trace()) / n
     spread = float(gram.square().sum()) / (n * variance) ** 2 - 1 / width

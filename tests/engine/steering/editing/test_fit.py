@@ -130,7 +130,8 @@ def test_kept_activations_and_fresh_ones_give_the_same_editors(fit, workspace):
 def test_scrub_has_a_file_for_each_multiplier_and_more_can_be_added(fit, workspace):
     (line,) = fit("--method", "scrub", "--multipliers", "-1", "1")
     assert "fit agree scrub (leace): 2 multipliers →" in line
-    assert "3 multipliers, of them 1 new" in fit("--method", "scrub", "--multipliers", "-1", "0.5", "1")[0]
+    more = ("--method", "scrub", "--multipliers", "-1", "0.5", "0.75", "1")
+    assert "4 multipliers, of them 2 new" in fit(*more, "--batch-size", "1")[0]  # fewer than multipliers
     assert editors(**SCRUB, multipliers=(0.5,)).link(Site(3, "mlp"), 0.5).direction.norm() == pytest.approx(1, abs=1e-5)
     with pytest.raises(EngineError, match=r"no scrub editors.*--method scrub --multipliers 0\.25"):
         editors(**SCRUB, multipliers=(0.25,))

@@ -65,6 +65,17 @@ def test_quadlda_equals_the_library_in_any_batch(classes):
         torch.testing.assert_close(map_.moved(states[None]), torch.stack(single)[None], atol=1e-6, rtol=1e-9)
 
 
+def test_a_class_like_pure_noise_equals_the_library():
+    """Its shrunk covariance has a negative variance, which is taken to be zero."""
+    axes = torch.tensor([0.53, 0.47], dtype=torch.float64).sqrt().diag()
+    target, others = torch.cat([axes, -axes]) + 1, torch.cat([axes, -3 * axes])
+    editor, ours = library(others, target, torch.cat([target, others])), quad(target, others)
+    for states in (target, others):
+        assert ours.up.moved(states).isfinite().all()
+        torch.testing.assert_close(ours.up.moved(states), editor.transport(states, 2, 1), atol=1e-6, rtol=1e-9)
+        torch.testing.assert_close(ours.down.moved(states), editor.transport(states, 2, 0), atol=1e-6, rtol=1e-9)
+
+
 @pytest.mark.parametrize("fit", [quad, quadlda])
 def test_a_class_of_one_example_is_refused(fit):
     with pytest.raises(InputError, match="at least two different examples in each class"):
