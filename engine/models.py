@@ -49,6 +49,11 @@ class LoadedModel:
         return self.model.config.get_text_config().hidden_size
 
     @property
+    def quantised(self) -> bool:
+        """Whether its weights are, by `quantize` or as they lie on disk."""
+        return getattr(self.model, "quantization_method", None) is not None
+
+    @property
     def device(self) -> torch.device:
         """Where token ids go in."""
         return module_device(self.model.get_input_embeddings())
@@ -125,7 +130,7 @@ def load_source(
             config=config,
             dtype=dtype or default,
             device_map=device_map or {"": _default_device()},
-            quantization_config=_quantization(quantize),
+            quantization_config=_quantization(quantize, source, config),
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
@@ -136,9 +141,10 @@ def load_source(
         raise EngineError(
             f"Model {source.name} does not fit into the GPU's memory; use --quantize or --device-map auto."
         ) from error
-    if quantize == "4bit":
+    loaded = wrap(model, tokenizer, source.name, family, source.identity)
+    if loaded.quantised:
         _avoid_unfit_kernel(model)
-    return wrap(model, tokenizer, source.name, family, source.identity)
+    return loaded
 
 
 def wrap(
@@ -185,8 +191,7 @@ def _with_adapter(base: LoadedModel, source: ModelSource) -> LoadedModel:
             tokenizer = AutoTokenizer.from_pretrained(source.location, trust_remote_code=False)
         if any(config.is_prompt_learning for config in adapted.peft_config.values()):
             raise ValueError("it changes the prompt, not weights")
-        quantised = getattr(base.model, "quantization_method", None) is not None
-        network: Any = adapted.get_base_model() if quantised else adapted.merge_and_unload()
+        network: Any = adapted.get_base_model() if base.quantised else adapted.merge_and_unload()
     except (OSError, ValueError, RuntimeError, TypeError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
         raise EngineError(f"The adapter {source.name} could not be put on {base.name}: {reason}.") from error
@@ -197,9 +202,19 @@ def _default_device() -> str:
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
-def _quantization(quantize: Quantization | None) -> Any:
+def _quantization(quantize: Quantization | None, source: ModelSource, config: Any) -> Any:
+    """What is to be done to the weights. Those that are quantised on disk in another way are refused: transformers would leave
+    them as they are."""
     if quantize is None:
         return None
+    own = getattr(config, "quantization_config", None)
+    if own is not None:
+        if (own if isinstance(own, dict) else own.to_dict()).get(f"load_in_{quantize}"):
+            return None
+        raise InputError(
+            f"The weights of {source.name} are quantised already and cannot be loaded as {quantize}; leave out --quantize, "
+            "and fine-tune them with --method lora."
+        )
     from transformers import BitsAndBytesConfig
 
     logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)  # one warning per matrix product

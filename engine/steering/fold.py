@@ -62,8 +62,8 @@ PROJECTIONS = {
 def fold(model: LoadedModel, arm: Arm) -> PreTrainedModel:
     """A model with the arm's edits in its weights: to be saved, not run. What is not changed it shares with `model`."""
     network = model.model
-    if getattr(network, "quantization_method", None) is not None:
-        raise InputError(f"The weights of {model.name} are quantised, so nothing can be folded in; leave out --quantize.")
+    if model.quantised:
+        raise InputError(f"The weights of {model.name} are quantised, so nothing can be folded in; fold into unquantised ones.")
     table = _projections(model)
     state = dict(network.state_dict())
     biases: dict[str, Tensor] = {}  # float64, by projection: several edits may meet in one

@@ -27,6 +27,8 @@ class Trainable:
             raise InputError(
                 f"The weights of {model.name} are float16, in which small gradients vanish; give --dtype bfloat16 or float32."
             )
+        if method == "full" and model.quantised:
+            raise InputError(f"The weights of {model.name} are quantised and cannot be trained themselves; give --method lora.")
         if layer is not None and layer >= model.layers:
             raise InputError(
                 f"Layer {layer} is out of range: {model.name} has layers 0 to {model.layers - 1}; give --layer one of them."

@@ -141,7 +141,7 @@ def test_transports_and_quantised_weights_are_refused(parity):
     transport = Transport(eye[:, :2], torch.eye(2), 1.0, zero, zero)
     with pytest.raises(InputError, match="quad"):
         fold(random_model("llama", parity.tokenizer), {Site(0, "mlp"): transport})
-    with pytest.raises(InputError, match="leave out --quantize"):
+    with pytest.raises(InputError, match="fold into unquantised ones"):
         fold(load("demo", quantize="8bit"), {Site(0): torch.zeros(128)})
 
 

@@ -146,6 +146,18 @@ def test_4_bit_gradients_are_refused_on_a_cpu():
         Trainable(load("demo", quantize="4bit", device_map="cpu"), "qlora", None, 8, 0)
 
 
+def test_weights_that_are_quantised_on_disk_are_not_trained_themselves(tmp_path):
+    """Nor loaded in another way than they lie there, of which transformers would say nothing."""
+    small = load("demo", quantize="8bit", device_map="cpu")
+    small.model.save_pretrained(tmp_path)
+    small.tokenizer.save_pretrained(tmp_path)
+    assert load(str(tmp_path), quantize="8bit").quantised
+    with pytest.raises(InputError, match="quantised and cannot be trained themselves; give --method lora"):
+        Trainable(load(str(tmp_path)), "full", None, 8, 0)
+    with pytest.raises(InputError, match="quantised already and cannot be loaded as 4bit; leave out --quantize"):
+        load(str(tmp_path), quantize="4bit")
+
+
 def test_an_adapter_is_a_model_that_steers_with_its_bases_vectors(workspace, capsys):
     said = step(capsys, "--rate", "1e-3")
     assert "lora of all layers, 160 examples × 1" in said
