@@ -86,7 +86,8 @@ def lens_picture(looked: Looked, settings: LensSettings) -> LensPicture:
             for state in states
         }
     token = printable(looked.tokens(0)[place])
-    return LensPicture(f"behind '{token}' (position {place})", states, looked.model.layers, guesses)
+    title = f"{settings.behavior}, steered at layer {looked.layer}: behind '{token}' (position {place})"
+    return LensPicture(title, states, looked.model.layers, guesses)
 
 
 def _likeliest(looked: Looked, h: torch.Tensor, top: int) -> tuple[Guess, ...]:

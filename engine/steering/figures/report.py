@@ -111,8 +111,8 @@ def _answers(sweep: Sweep, most: int) -> str:
     found = shown_answers(sweep, most)
     if not found:
         return ""
-    columns = sorted({at for row in found for at in row.answers})
-    heads = ["prompt", *(f"{at:+g} × v" if at else "unsteered" for at in columns)]
+    columns = list(dict.fromkeys(at for row in found for at in row.answers))
+    heads = ["prompt", *columns]
     rows = []
     for row in found:
         cells = []

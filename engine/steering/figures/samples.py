@@ -23,9 +23,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Row:
+    """`answers`: under what was done ("unsteered", "+1 × v", "0 × v with leace"), in the order of the multipliers."""
+
     prompt: str
     where: str
-    answers: Mapping[float, Answer]
+    answers: Mapping[str, Answer]
 
 
 def shown_answers(sweep: Sweep, most: int) -> list[Row]:
@@ -35,13 +37,15 @@ def shown_answers(sweep: Sweep, most: int) -> list[Row]:
         return []
     _, own, _ = layers[0]
     cells = _spread_out(own)
-    answers = {cell.multiplier: _first_samples(sweep, cell) for cell in cells}
+    if all(cell.key != sweep.unsteered.key for cell in cells):
+        cells = [sweep.unsteered, *cells]
+    answers = {_named(sweep, cell): _first_samples(sweep, cell) for cell in cells}
     prompts = [prompt.id for prompt in sweep.experiment.data.test.first(most).prompts]
     scores = read_scores(sweep.experiment.workspace, sweep.judge.scorer) if sweep.judge else {}
     rows = []
     for prompt in prompts:
         given = {at: known[prompt] for at, known in answers.items() if prompt in known}
-        told: dict[float, Answer] = {}
+        told: dict[str, Answer] = {}
         for at, answer in given.items():
             score = scores.get(((answer.id,), (answer.text_sha256,), None))
             value = f" {score.value:g}" if score and score.value is not None and score.label == "scored" else ""
@@ -49,6 +53,13 @@ def shown_answers(sweep: Sweep, most: int) -> list[Row]:
         if told:
             rows.append(Row(next(iter(given.values())).prompt, where(own[0]), told))
     return rows
+
+
+def _named(sweep: Sweep, cell: Cell) -> str:
+    if cell.key == sweep.unsteered.key:
+        return "unsteered"
+    edit = "" if cell.settings.edit == "none" else f" with {cell.settings.edit}"
+    return (f"{cell.multiplier:+g} × v" if cell.multiplier else "0 × v") + edit
 
 
 def _spread_out(cells: list[Cell]) -> list[Cell]:

@@ -5,7 +5,7 @@ A figure of several behaviours contains the settings of each one's sweep, so tha
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from pydantic import model_validator
 
@@ -38,6 +38,12 @@ class SeveralSettings(DrawnSettings, JudgeSettings, SweepSettings, ContrastSetti
     """Several behaviours' sweeps."""
 
     behavior: tuple[str, ...] = option(("agree", "refuse"), "the behaviours that are drawn", min_length=1)
+
+    @model_validator(mode="after")
+    def _has_no_control(self) -> Self:
+        if self.control != "none":
+            raise ValueError("--control is drawn by `tiller steer plot` and `report`; leave it away here")
+        return self
 
     def each(self) -> list[PlotSettings]:
         """The settings of every behaviour's sweep."""

@@ -17,6 +17,7 @@ from engine.steering.figures.settings import Band
 X_LABEL = "multiplier of the steering vector (× v)"
 COST_LABEL = "perplexity of ordinary text, relative to unsteered"
 COST = "cost: perplexity"
+_CONTROLS = "control vectors are as long as v; by chance one may lie along it or against it, and no band counts that in"
 
 
 def sweep_panels(sweep: Sweep) -> list[Panel]:
@@ -48,7 +49,7 @@ def _measured(sweep: Sweep, measures: Sequence[Measure], own: Sequence[Cell], co
             curves.append(_level(own_value, curves))
             follows[alone] = name
     first = measures[0]
-    remarks = judged_remarks(measures, curves)
+    remarks = (*judged_remarks(measures, curves), *([_CONTROLS] if controls else []))
     return panel(
         f"{sweep.behavior}: {first.title}, {where(own[0])}", first.y_label, curves, first.units,
         band_note(band, first), first.y_range, follows, remarks,

@@ -21,4 +21,5 @@ def run(settings: CategoriesSettings) -> str:
             "run `tiller steer apply --questions truthfulqa mmlu` with the same options first."
         )
     pictures = [(f"categories-{'-'.join(settings.behavior)}", DotPicture(tuple(panels)))]
-    return f"figure categories: {present(sweeps[0].experiment.workspace, figure_key(settings, sweeps), pictures, told(settings, but=('measure',)))}"
+    what = told(settings, but=("measure",))
+    return f"figure categories: {present(sweeps[0].experiment.workspace, figure_key(settings, sweeps), pictures, what)}"

@@ -355,6 +355,7 @@ BAD = {
     "nothing measured": (["plot"], 1, "tiller steer apply"),
     "nothing over layers": (["figure", "layers", "--behavior", "agree"], 1, "tiller steer apply"),
     "layers together": (["figure", "layers", "--behavior", "agree", "--together"], 2, "--together"),
+    "a control that is not drawn": (["figure", "layers", "--control", "random"], 2, "tiller steer plot"),
     "no knowledge asked": (["figure", "categories", "--behavior", "agree"], 1, "truthfulqa mmlu"),
     "a model without a label": (["figure", "finetuning", "--models", "demo-base"], 2, "LABEL=MODEL"),
     "one label twice": (["figure", "similarity", "--models", "a=demo", "a=demo-base"], 2, "LABEL=MODEL"),

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import pytest
 
 from engine.steering.cli import main
+from engine.steering.experiment import unsteered
 from engine.steering.figures.measured import open_sweep
 from engine.steering.figures.settings import PlotSettings
 
@@ -115,3 +116,22 @@ def test_a_report_of_nothing_writes_no_page(records, capsys):
     assert main(["report", "--html", "--behaviors", "agree"]) == 1
     assert "tiller steer apply" in capsys.readouterr().err
     assert not (records.root / "artifacts/plots").exists()
+
+
+def test_beside_the_answers_of_an_edit_stand_the_unsteered_ones(records, capsys):
+    settings = PlotSettings(multipliers=(-1.0, 0.0), samples=1, edit="project")
+    experiment = records.vectors(settings)
+    judge = open_sweep(settings).judge
+    assert judge
+    cells = [*records.cells(settings), unsteered(experiment, settings)]
+    for cell, text in zip(cells, ("against", "erased", "as it is"), strict=True):
+        records.answers(experiment, cell, judge.scorer, lambda prompt, sample, text=text: (text, True))
+    options = ["--multipliers", "-1", "0", "--samples", "1", "--edit", "project"]
+    assert main(["report", "--html", "--behaviors", "agree", *options]) == 0
+    capsys.readouterr()
+    (path,) = (records.root / "artifacts/plots").glob("report-agree-*.html")
+    content = path.read_text(encoding="utf-8")
+    heads = [f"<th>{head}</th>" for head in ("prompt", "unsteered", "-1 × v with project", "0 × v with project")]
+    assert "".join(heads) in content
+    texts = [cell.split()[0] for cell in Page(content).cells if cell.startswith(("as it is", "against", "erased"))]
+    assert texts[:3] == ["as", "against", "erased"]
