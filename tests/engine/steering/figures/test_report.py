@@ -125,7 +125,7 @@ def test_beside_the_answers_of_an_edit_stand_the_unsteered_ones(records, capsys)
     assert judge
     cells = [*records.cells(settings), unsteered(experiment, settings)]
     for cell, text in zip(cells, ("against", "erased", "as it is"), strict=True):
-        records.answers(experiment, cell, judge.scorer, lambda prompt, sample, text=text: (text, True))
+        records.answers(experiment, cell, judge.scorer, lambda *_, text=text: (text, True))
     options = ["--multipliers", "-1", "0", "--samples", "1", "--edit", "project"]
     assert main(["report", "--html", "--behaviors", "agree", *options]) == 0
     capsys.readouterr()
