@@ -134,6 +134,27 @@ def test_half_precision_keeps_updates_that_are_smaller_than_a_weights_last_bit(d
         assert torch.equal(weight, masters[name].to(torch.bfloat16))
 
 
+def test_half_precision_goes_on_from_its_state_as_if_nothing_had_been(data):
+    def fresh() -> Training:
+        model = load("demo", dtype="bfloat16")
+        examples = encode(model.tokenizer, training_items(data.contrast, "agree")[:16], "pos")
+        return Training(Trainable(model, "full", 1, 8, 0).model, examples, Plan("adamw", 1e-3, 2, 8, 256, seed=0))
+
+    undisturbed, stopped, resumed = fresh(), fresh(), fresh()
+    undisturbed.run(lambda: None)
+
+    def stop() -> None:
+        if len(stopped.losses) == 3:
+            raise EOFError
+
+    with pytest.raises(EOFError):
+        stopped.run(stop)
+    resumed.restore(stopped.state(), stopped.losses)
+    resumed.run(lambda: None)
+    assert resumed.losses == undisturbed.losses
+    assert all(torch.equal(value, resumed.state()[name]) for name, value in undisturbed.state().items())
+
+
 def test_a_loss_that_is_no_number_stops_with_one_sentence(data):
     model = load("demo")
     examples = encode(model.tokenizer, training_items(data.contrast, "agree"), "pos")
