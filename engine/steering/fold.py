@@ -171,7 +171,6 @@ def _with_weights(network: PreTrainedModel, state: dict[str, Tensor], switches: 
     config = copy.deepcopy(network.config)
     for switch in switches:
         setattr(config, switch, True)
-    config.dtype = network.dtype
     with torch.device("meta"):
         shell: Any = AutoModelForCausalLM.from_config(config, dtype=network.dtype)
     for name, tensor in shell.state_dict().items():

@@ -66,6 +66,17 @@ def test_items_are_cleaned_split_and_balanced(tmp_path, capsys):
     assert [prompt["question"] for prompt in prompts] == [item["question"].split("\n")[0] for item in test]
 
 
+def test_the_test_items_stay_when_other_numbers_are_trained_on(tmp_path, capsys):
+    """They are the last of the shuffled order, training items the first."""
+    put(tmp_path, "shy", [raw(i) for i in range(60)])
+    for count in (40, 10):
+        assert process(capsys, tmp_path, "--generate", count, "--test", 20, "--to", tmp_path / str(count))[0] == 0
+    few, many = (read(tmp_path / name, "generate/shy/generate_dataset.json") for name in ("10", "40"))
+    assert few == many[:10]
+    tests = [read(tmp_path / name, "test/shy/test_dataset_ab.json") for name in ("10", "40")]
+    assert tests[0] == tests[1]
+
+
 def test_balanced_letters_are_half_and_half_and_say_the_same_as_before(tmp_path, capsys):
     put(tmp_path, "shy", [raw(i, options=3 if i % 10 == 0 else 2) for i in range(61)])
     assert process(capsys, tmp_path, "--test", 10)[0] == 0

@@ -145,6 +145,14 @@ def test_transports_and_quantised_weights_are_refused(parity):
         fold(load("demo", quantize="8bit"), {Site(0): torch.zeros(128)})
 
 
+def test_a_server_is_told_what_the_model_s_own_generation_config_says(parity):
+    model = random_model("llama", parity.tokenizer)
+    model.model.generation_config.eos_token_id = [2, 5]
+    folded = fold(model, {Site(0): torch.ones(HIDDEN)})
+    assert folded.generation_config is not None
+    assert folded.generation_config.eos_token_id == [2, 5]
+
+
 def test_half_precision_differs_by_rounding_only(parity, tmp_path):
     model = random_model("llama", parity.tokenizer)
     model.model.to(torch.bfloat16)

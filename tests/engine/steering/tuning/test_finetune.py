@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from transformers import GPT2Config, GPT2LMHeadModel
 from waiting import until
 
 from engine.data import ABItem, Message
@@ -195,6 +196,24 @@ def test_an_adapter_is_a_model_that_steers_with_its_bases_vectors(workspace, cap
     asked = ["--model", str(folder), "--vector-model", "demo", "--layer", "3", "--questions", "ab", "--limit", "8"]
     assert main(["apply", *asked, "--multipliers", "-1", "1"]) == 0
     assert "beside the unsteered model: 24 A/B measurements in 3 cells" in capsys.readouterr().out
+
+
+def test_an_adapter_on_transposed_weights_is_the_model_that_was_trained(workspace, capsys, tmp_path, recwarn):
+    """GPT-2 keeps its maps the other way round."""
+    demo = load("demo")
+    config = GPT2Config(vocab_size=len(demo.tokenizer), n_embd=64, n_layer=2, n_head=4, n_positions=256)
+    torch.manual_seed(0)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path / "gpt2")
+    demo.tokenizer.save_pretrained(tmp_path / "gpt2")
+    step(capsys, "--model", str(tmp_path / "gpt2"), "--epochs", "3")
+    assert not [warning for warning in recwarn if "fan_in_fan_out" in str(warning.message)]
+    (folder,) = made(workspace)
+    record = json.loads((folder / "tiller.json").read_text())
+    assert record["trained_parameters"] == 2 * 8 * (64 + 192 + 64 + 64 + 64 + 256 + 256 + 64)  # all four maps of both blocks
+    model, items = load(str(folder)), load_data("demo", "agree", "ab", 50).test.items
+    found = accuracy(model, encode(model.tokenizer, items, "pos"), 256)
+    assert found.probability == pytest.approx(record["test"]["after"]["probability"], abs=1e-5)
+    assert record["test"]["after"]["probability"] > record["test"]["before"]["probability"] + 1e-3
 
 
 def test_all_weights_become_a_model_folder(workspace, capsys):
