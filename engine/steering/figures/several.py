@@ -16,7 +16,13 @@ from engine.workspace import Workspace
 def figure_key(settings: StepSettings, sweeps: Sequence[Sweep]) -> str:
     """The behaviours' inputs side by side: what is drawn decides, not what it is called."""
     inputs = {f"{number}.{name}": value for number, one in enumerate(sweeps) for name, value in one.inputs().items()}
-    return settings.key(**inputs)
+    return settings.key(**inputs, **labels_of(settings))
+
+
+def labels_of(settings: StepSettings) -> dict[str, str]:
+    """What a figure calls the models that it compares: their names are no part of the settings' key, but they are drawn."""
+    labelled = [one.partition("=")[0] for one in getattr(settings, "models", ())]
+    return {"labels": " ".join(labelled)} if labelled else {}
 
 
 def present(workspace: Workspace, key: str, pictures: Sequence[tuple[str, Picture]], told: str) -> str:

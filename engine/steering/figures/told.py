@@ -10,7 +10,7 @@ from collections.abc import Collection
 from engine.settings import StepSettings
 
 TOLD = (
-    *("dataset", "revision", "quantize", "dtype", "contrast", "logit", "hold_out", "site", "together", "scale"),
+    *("models", "dataset", "revision", "quantize", "dtype", "contrast", "logit", "hold_out", "site", "together", "scale"),
     *("normalise_over", "vector_layer", "vector_model", "vectors_file", "edit", "scrub_method", "legacy_edits", "positions"),
     *("marker", "system_prompt", "control", "control_seed", "limit", "samples", "max_new_tokens", "temperature", "top_k"),
     *("top_p", "seed", "capability_text", "band", "measure", "legacy_letters", "standardise", "prompt", "question", "answer"),

@@ -6,7 +6,7 @@ from engine.errors import InputError
 from engine.plots import CurvePicture, HeatmapPicture
 from engine.plots.picture import Picture
 from engine.steering.figures.settings import SimilaritySettings
-from engine.steering.figures.several import present
+from engine.steering.figures.several import labels_of, present
 from engine.steering.figures.similarity import behavior_maps, layer_maps, model_maps, model_panel, spread_panels, spreads
 from engine.steering.figures.told import told
 from engine.steering.figures.vectorfiles import chosen_layers, open_vectors
@@ -41,4 +41,5 @@ def run(settings: SimilaritySettings) -> str:
         pictures.append((f"spread-{behaviors}", CurvePicture(tuple(panels))))
     every = [*sets, *(one for each in models.values() for one in each)]
     inputs = {f"{number}.vectors": one.experiment.vectors_key for number, one in enumerate(every)}
-    return f"figure similarity: {present(sets[0].experiment.workspace, settings.key(**inputs), pictures, told(settings))}"
+    key = settings.key(**inputs, **labels_of(settings))
+    return f"figure similarity: {present(sets[0].experiment.workspace, key, pictures, told(settings))}"

@@ -109,6 +109,13 @@ def test_more_samples_leave_the_earlier_texts_as_they_are(workspace, capsys):
     assert len({record["id"] for record in records}) == len(records) == 9
 
 
+def test_the_unsteered_answers_beside_a_sweep_are_judged_too(workspace, capsys):
+    step(capsys, "vectors")
+    sweep = ["--multipliers", "0.5", "--limit", "3", "--samples", "1"]
+    step(capsys, "apply", *sweep, "--questions", "open")
+    assert "6 answers judged" in step(capsys, "score", *sweep)
+
+
 def test_random_controls_are_cells_of_their_own(workspace, capsys):
     step(capsys, "vectors")
     options = [*SMALL, "--questions", "ab"]
