@@ -100,8 +100,7 @@ def _write_cached(runner: Runner, batch: Sequence[Row], sampling: Sampling, stop
             logits, aimed = found[:, -1], True
         current = choose(logits, sampling, record.seeds[alive], step)
         written = current.cpu().numpy()
-        if (written < 0).any():
-            raise no_numbers(runner.model)
+        current = _chosen(runner, current, written, ended)
         record.tokens[alive, step] = written
         ended |= (written[:, None] == stops).any(1)
         count = np.count_nonzero(ended)
@@ -136,8 +135,7 @@ def _write_uncached(runner: Runner, batch: Sequence[Row], sampling: Sampling, st
         logits = runner.run(rows, ids, positions, touched, valid, None, 1)
         assert logits is not None
         current = choose(logits[:, -1], sampling, record.seeds, step).cpu()
-        if (current < 0).any():
-            raise no_numbers(runner.model)
+        current = _chosen(runner, current, current.numpy(), ended)
         record.tokens[:, step] = current.numpy()
         ended |= (current.numpy()[:, None] == stops).any(1)
         if ended.all():
@@ -159,6 +157,17 @@ class _Record:
     def mark(self, positions: Tensor, touched: Tensor) -> None:
         row, column = touched.nonzero(as_tuple=True)
         self.touched[row, positions[row, column]] = True
+
+
+def _chosen(runner: Runner, current: Tensor, written: np.ndarray, ended: np.ndarray) -> Tensor:
+    """The tokens of this step, [batch], `written` on the CPU. A row that has ended may go on with any: what becomes of it
+    behind its stop must not matter, since alone it would not be computed."""
+    nothing = written < 0
+    if not nothing.any():
+        return current
+    if (nothing & ~ended).any():
+        raise no_numbers(runner.model)
+    return current.clamp(min=0)
 
 
 def _rows(runner: Runner, batch: Sequence[Row]) -> Rows:

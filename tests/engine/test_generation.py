@@ -131,6 +131,18 @@ def test_logits_that_are_no_numbers_are_no_answers(parity, push, use_cache, temp
         list(generate(parity, wanted, Sampling(4, temperature, 20, 0.9), steering, 64, frozenset(), use_cache))
 
 
+@pytest.mark.parametrize("use_cache", [True, False])
+def test_what_becomes_of_a_row_behind_its_stop_does_not_matter(parity, use_cache):
+    """Alone it would not be computed any more: steered from its last prompt token on, this one has no numbers behind it."""
+    stops = dict(generate(parity, [Row(PROMPTS[0])], Sampling(1, temperature=0), stop_ids=frozenset()))[0].ids
+    steering = Steering([{}, {SITE: torch.full((16,), torch.nan)}], "generated")
+    wanted = [Row(PROMPTS[0], arm=1), *(Row((7, 7, token)) for token in (7, 8, 9, 10, 11))]
+    found = dict(generate(parity, wanted, Sampling(6, temperature=0), steering, 64, frozenset(stops), use_cache))
+    assert (found[0].ids, found[0].finish) == ((), "stop")
+    assert found[1] == dict(generate(parity, wanted[1:2], Sampling(6, temperature=0), steering, 1, frozenset(stops)))[0]
+    assert len(found[1].ids) > 1
+
+
 def test_an_unsteered_arm_equals_no_steering(parity):
     plain = dict(generate(parity, [Row(PROMPTS[0], 5)], SAMPLING, stop_ids=frozenset()))[0]
     arm = dict(generate(parity, [Row(PROMPTS[0], 5)], SAMPLING, Steering(ARMS), stop_ids=frozenset()))[0]

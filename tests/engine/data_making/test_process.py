@@ -77,6 +77,14 @@ def test_the_test_items_stay_when_other_numbers_are_trained_on(tmp_path, capsys)
     assert tests[0] == tests[1]
 
 
+def test_behaviours_may_be_processed_one_after_another(tmp_path, capsys):
+    for behavior in ("shy", "bold"):
+        put(tmp_path, behavior, [raw(i) for i in range(60)])
+    for behavior in ("shy", "bold"):
+        assert process(capsys, tmp_path, "--behaviors", behavior)[0] == 0
+    assert read(tmp_path, "process.provenance.json").keys() == {"shy", "bold"}
+
+
 def test_balanced_letters_are_half_and_half_and_say_the_same_as_before(tmp_path, capsys):
     put(tmp_path, "shy", [raw(i, options=3 if i % 10 == 0 else 2) for i in range(61)])
     assert process(capsys, tmp_path, "--test", 10)[0] == 0
