@@ -73,7 +73,8 @@ def _score(runner: Runner, batch: Sequence[Query]) -> list[Likelihood]:
         for step, token in (*enumerate(query.continuation), *((len(query.continuation), token) for token in query.candidates))
     ]
     row, step, token = torch.tensor(wanted, dtype=torch.int64).view(-1, 3).T.to(logits.device)
-    found = (logits[row, step, token].float() - _totals(logits)[row, step]).tolist()  # one transfer for the whole batch
+    highest, rest = _totals(logits)
+    found = (logits[row, step, token].float() - highest[row, step] - rest[row, step]).tolist()  # one transfer for the batch
     if any(math.isnan(value) for value in found):
         raise no_numbers(runner.model)
     values = iter(found)
@@ -83,7 +84,10 @@ def _score(runner: Runner, batch: Sequence[Query]) -> list[Likelihood]:
     ]
 
 
-def _totals(logits: Tensor) -> Tensor:
-    """log Σ exp over the vocabulary, [batch, width, vocab] → [batch, width] float32."""
+def _totals(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """log Σ exp over the vocabulary, in two parts that keep the digits of probabilities near 1 when they are subtracted one
+    after the other: the highest logit and what is above it. [batch, width, vocab] → [batch, width] float32 each."""
     rows = max(1, _PART // logits[0].numel())
-    return torch.cat([part.float().logsumexp(-1) for part in logits.split(rows)])
+    highest = logits.amax(-1).float()
+    parts = zip(logits.split(rows), highest.split(rows), strict=True)
+    return highest, torch.cat([(part.float() - top[..., None]).logsumexp(-1) for part, top in parts])
