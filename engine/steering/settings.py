@@ -39,7 +39,9 @@ class ModelSettings(StepSettings):
 class ContrastSettings(ModelSettings):
     """Which classes of chats are contrasted, and what is made of them."""
 
-    contrast: ContrastKind | None = option(None, "how the classes are formed (none: demo data 'prompts', a folder 'ab')")
+    contrast: ContrastKind | None = option(  # the data's hash stands for it: the default and its name are one
+        None, "how the classes are formed (none: demo data 'prompts', a folder 'ab')", affects_result=False
+    )
     logit: bool = option(False, "of the positives only: how the state moves with the log-odds of the letter (ab, abcon)")
     hold_out: int = option(50, "A/B items of a folder's data set kept to choose the layer on, not in the vectors", ge=0)
 

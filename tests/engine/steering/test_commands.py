@@ -97,6 +97,12 @@ def test_a_step_finds_its_work_done_and_a_larger_sweep_adds_to_it(workspace, cap
     assert before < files(workspace)
 
 
+def test_the_default_contrast_and_its_name_are_one(workspace, capsys):
+    step(capsys, "vectors")
+    assert "already there" in step(capsys, "vectors", "--contrast", "prompts")
+    assert "already there" not in step(capsys, "vectors", "--contrast", "ab")
+
+
 def test_more_samples_leave_the_earlier_texts_as_they_are(workspace, capsys):
     step(capsys, "vectors")
     asked = ["--questions", "open", "--multipliers", "0", "--limit", "3"]
