@@ -13,6 +13,10 @@ Catalog = Mapping[str, Mapping[str, Any]]
 """What is recorded of every cell, by key."""
 
 _SHORT = 8  # letters of a key that a table shows
+_USUAL = {"site": "stream", "edit": "none", "positions": "completion", "system_prompt": "none", "scale": "vector"}
+"""Settings that are named where they are something else than this."""
+_QUIET = ("model", "vector_model", "vector_layer", "temperature", "top_k", "top_p", "seed", "max_new_tokens")
+"""Settings that are named only to tell the cells of one table apart."""
 
 
 def named_cells(workspace: Workspace, prefixes: Sequence[str]) -> list[str]:
@@ -43,11 +47,12 @@ def cell_names(rows: Sequence[Sequence[str]], recorded: Catalog) -> tuple[str, l
     }
     if len(parts) == 1:
         common.pop("multiplier", None)  # there is no sweep to head with it
+    heading = [word for key, word in common.items() if key not in _QUIET]
     shown = {
         cell: " ".join([cell[:_SHORT], *(word for key, word in one.items() if key not in common)])
         for cell, one in parts.items()
     }
-    return ", ".join(common.values()), [" over ".join(shown[cell] for cell in row) for row in rows]
+    return ", ".join(heading), [" over ".join(shown[cell] for cell in row) for row in rows]
 
 
 def _parts(cell: str, recorded: Catalog) -> dict[str, str]:
@@ -57,11 +62,15 @@ def _parts(cell: str, recorded: Catalog) -> dict[str, str]:
     if "behavior" in settings:
         words["behavior"] = str(settings["behavior"])
     if settings.get("layer"):
-        words["layer"] = f"layer {settings['layer'][0]}"
+        several = "s" if len(settings["layer"]) > 1 else ""
+        words["layer"] = f"layer{several} {', '.join(map(str, settings['layer']))}"
     if settings.get("multipliers"):
         words["multiplier"] = f"× {settings['multipliers'][0]:+g}"
-    if settings.get("control") == "random":
-        words["control"] = f"random {settings['control_seed'][0]}"
+    if settings.get("control", "none") != "none":
+        words["control"] = f"{settings['control']} {settings['control_seed'][0]}"
+    for name in (*_USUAL, *_QUIET):
+        if settings.get(name) is not None and settings[name] != _USUAL.get(name):
+            words[name] = f"{name.replace('_', ' ')} {settings[name]}"
     return words
 
 
