@@ -56,10 +56,9 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """One pair of axes. `counts` says what each curve's numbers rest on, `note` what the bands are (empty: there
-    are none); `follows` gives the curve
-    whose colour a curve takes, dashed (a control, or the other sign). `remarks`: whole sentences about all of it. Without
-    `y_range` the axis holds every band. `digits` behind the point; `logarithmic`: the y axis."""
+    """One pair of axes. `counts` says what each curve's numbers rest on, `note` what the bands are (empty: there are none);
+    `follows` gives the curve whose colour a curve takes, dashed (a control, or the other sign). `remarks`: whole sentences
+    about all of it. Without `y_range` the axis holds every band. `digits` behind the point; `logarithmic`: the y axis."""
 
     title: str
     x_label: str

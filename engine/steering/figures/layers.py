@@ -11,7 +11,7 @@ from engine.steering.experiment import Cell
 from engine.steering.figures.measured import Measure, Sweep
 from engine.steering.figures.points import cost, curve, layer, multiplier, rise
 from engine.steering.figures.settings import Kind, LayersSettings
-from engine.steering.figures.sweep import COST, COST_LABEL, band_note, cost_note, count, judged_remarks
+from engine.steering.figures.sweep import COST, COST_LABEL, band_note, cost_note, count, judged_remarks, panel
 
 _KINDS: tuple[Kind, ...] = ("ab", "open", "truthfulqa", "mmlu")
 
@@ -58,9 +58,10 @@ def _effects(settings: LayersSettings, sweeps: Sequence[Sweep], kind: Kind) -> l
     if not measures:
         return []
     note = band_note(settings.band, measures[0][1]).replace(", Wilson's where all are alike", "") + ", paired with unsteered"
-    return _over_layers(f"{measures[0][1].title}: effect of ±{settings.at:g} × v", "change against unsteered", curves,
-                        measures[0][1].units, note, None, follows,
-                        judged_remarks([measure for _, measure in measures], curves, "layer "))  # fmt: skip
+    title = f"{measures[0][1].title}: effect of ±{settings.at:g} × v"
+    remarks = judged_remarks([measure for _, measure in measures], curves, "layer ")
+    label = "change against unsteered"
+    return panel(title, label, curves, measures[0][1].units, note, None, follows, remarks, x_name="layer")
 
 
 def _values(settings: LayersSettings, sweep: Sweep, measure: Measure) -> list[Panel]:
@@ -70,7 +71,7 @@ def _values(settings: LayersSettings, sweep: Sweep, measure: Measure) -> list[Pa
     ]
     title = f"{sweep.behavior}: {measure.title}" + (f", {measure.group}" if measure.group else "")
     note, remarks = band_note(settings.band, measure), judged_remarks([measure], curves, "layer ")
-    return _over_layers(title, measure.y_label, curves, measure.units, note, measure.y_range, remarks=remarks)
+    return panel(title, measure.y_label, curves, measure.units, note, measure.y_range, remarks=remarks, x_name="layer")
 
 
 def _costs(settings: LayersSettings, sweeps: Sequence[Sweep]) -> list[Panel]:
@@ -83,27 +84,7 @@ def _costs(settings: LayersSettings, sweeps: Sequence[Sweep]) -> list[Panel]:
             if at < 0:
                 follows[name] = f"{sweep.behavior} {settings.at:+g}"
     title = f"{COST} at ±{settings.at:g} × v"
-    return _over_layers(title, COST_LABEL, curves, "passages", cost_note(settings.band), None, follows)
-
-
-def _over_layers(
-    title: str,
-    y_label: str,
-    curves: Sequence[Curve],
-    units: str,
-    note: str,
-    y_range: tuple[float, float] | None,
-    follows: dict[str, str] | None = None,
-    remarks: tuple[str, ...] = (),
-) -> list[Panel]:
-    drawn = tuple(one for one in curves if one.points)
-    if not drawn:
-        return []
-    names = {one.name for one in drawn}
-    kept = {name: base for name, base in (follows or {}).items() if {name, base} <= names}
-    counts = {one.name: count(one, units) for one in drawn}
-    logarithmic = y_label == COST_LABEL
-    return [Panel(title, "layer", y_label, drawn, counts, note, kept, y_range, remarks, "layer", logarithmic=logarithmic)]
+    return panel(title, COST_LABEL, curves, "passages", cost_note(settings.band), None, follows, x_name="layer")
 
 
 def _at(cells: Sequence[Cell], multiplier: float) -> list[Cell]:

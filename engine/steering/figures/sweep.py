@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from engine.judges.summary import MUCH_UNANSWERED, unanswered
 from engine.judges.verdict import NO_ANSWER
@@ -83,6 +84,7 @@ def panel(
     y_range: tuple[float, float] | None,
     follows: dict[str, str] | None = None,
     remarks: tuple[str, ...] = (),
+    x_name: Literal["multiplier", "layer"] = "multiplier",
 ) -> list[Panel]:
     """Nothing where no curve has a point."""
     drawn = tuple(one for one in curves if one.points)
@@ -92,7 +94,8 @@ def panel(
     kept = {name: base for name, base in (follows or {}).items() if name in names and base in names}
     counts = {one.name: count(one, units) for one in drawn}
     logarithmic = y_label == COST_LABEL
-    return [Panel(title, X_LABEL, y_label, drawn, counts, note, kept, y_range, remarks, logarithmic=logarithmic)]
+    x_label = X_LABEL if x_name == "multiplier" else x_name
+    return [Panel(title, x_label, y_label, drawn, counts, note, kept, y_range, remarks, x_name, logarithmic=logarithmic)]
 
 
 def band_note(band: Band, measure: Measure) -> str:
