@@ -64,6 +64,7 @@ def test_the_demo_from_answers_to_a_table_with_intervals_as_one_graph(bench):
     assert set(bench.states().values()) == {"succeeded"}
     table = bench.tiller("logs", "last", "table").stdout
     assert "6 rows by 2 scorers" in table
+    assert table.count("× -1") == table.count("× +1") >= 2  # of both behaviours; more where the labels are a part of their own
     assert "[" in table
     assert "checked: accuracy" in table
     assert "not checked" not in table
