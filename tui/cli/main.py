@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "server": ("tui.cli.server", "start, stop or look at the per-user server"),
     "init": ("tui.cli.init", "make a workspace here or in DIR"),
     "steer": ("engine.steering.cli", "steering vectors: vectors, apply, score, plot"),
+    "cd": ("engine.cd.cli", "two models: contrastive decoding, divergences, search, analysis"),
     "data": ("engine.data_making.cli", "data sets: make with an assistant, check, get the published ones"),
     "judge": ("engine.judges.cli", "judges: rubrics, check, score, compare, table"),
 }

@@ -1,4 +1,4 @@
-"""What the assistant said, kept before it is read: `artifacts/making/<key>/<writer>.jsonl`, so that nothing is asked twice.
+"""What the assistant said, kept before it is read, so that nothing is asked twice.
 
 Owns the records and finding a request's reply again. A request that failed is not kept: the next command asks it again.
 """
@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine.data_making.assistant import Assistant
+from engine.assistants.assistant import Assistant
 from engine.errors import EngineError
 from engine.remote.types import Reply, Request
 from engine.settings import canonical_json

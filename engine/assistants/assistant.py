@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from engine.data_making.settings import AssistantSettings
+from engine.assistants.settings import AssistantSettings
 from engine.identity import ModelSource, resolve_model
 from engine.remote.endpoints import is_server, open_endpoint
 from engine.remote.types import Endpoint, Reply, Request, Usage

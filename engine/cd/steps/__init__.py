@@ -1,0 +1,1 @@
+"""One file per step of `tiller cd`; each has `run(settings) -> summary`."""
