@@ -1,4 +1,4 @@
-"""The reference of a verb's options in Markdown, made from the settings classes: `python -m engine.reference steer`.
+"""The reference of a verb's options in Markdown, made from the settings classes: `python -m engine.reference steer|cd|judge`.
 
 Owns the page's form. Options that several steps share are told once, under the class that declares them. No torch.
 """
@@ -18,6 +18,8 @@ from engine.command_line import Steps
 from engine.settings import StepSettings, is_positional
 
 Settings = type[StepSettings]
+
+_TABLES = {"steer": "engine.steering.cli", "judge": "engine.judges.cli", "cd": "engine.cd.cli"}
 
 
 def reference(verb: str, steps: Steps) -> str:
@@ -122,7 +124,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def main(verb: str) -> None:
-    table: Steps = importlib.import_module({"steer": "engine.steering.cli", "judge": "engine.judges.cli"}[verb]).STEPS
+    table: Steps = importlib.import_module(_TABLES[verb]).STEPS
     print(reference(verb, table), end="")
 
 
