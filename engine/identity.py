@@ -49,14 +49,14 @@ def resolve_model(name: str, revision: str | None = None) -> ModelSource:
                 f"The weights of model {name} are missing from {folder}; install tiller again, or make them with "
                 f"`python -m engine.demo.train {folder.parent}`."
             )
-        return ModelSource(name, str(folder), None, _folder_identity(folder))
+        return ModelSource(name, str(folder), None, folder_identity(folder))
     folder = Path(name).expanduser()
     if folder.is_dir():
         if (folder / _ADAPTER).is_file():
             return _adapter(name, folder)
         if not (folder / "config.json").is_file():
             raise InputError(f"Model folder {name} has no config.json; give the folder that `save_pretrained` wrote.")
-        return ModelSource(name, str(folder), None, _folder_identity(folder))
+        return ModelSource(name, str(folder), None, folder_identity(folder))
     commit = _hub_commit(name, revision)
     return ModelSource(name, name, commit, f"{name}@{commit}")
 
@@ -77,16 +77,18 @@ def _adapter(name: str, folder: Path) -> ModelSource:
         base = resolve_model(base_name, revision)
     except EngineError as error:
         raise type(error)(f"The adapter {name} cannot be used without its base model: {error}") from error
-    return ModelSource(name, str(folder), None, f"{base.identity}+{_folder_identity(folder)}", base)
+    return ModelSource(name, str(folder), None, f"{base.identity}+{folder_identity(folder)}", base)
 
 
-def _folder_identity(folder: Path) -> str:
-    """sha256 over names and contents. Reading the weights costs little: they are then in the page cache for the loading."""
+def folder_identity(folder: Path, deep: bool = False) -> str:
+    """sha256 over names and contents; deep: of folders inside too. Reading the weights costs little: they are then in the page
+    cache for the loading."""
     digest = hashlib.sha256()
-    for path in sorted(folder.iterdir()):
+    for path in sorted(folder.rglob("*") if deep else folder.iterdir()):
         if path.suffix in _DECISIVE and path.name != PROVENANCE and path.is_file():
             with path.open("rb") as file:
-                digest.update(path.name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
+                name = path.relative_to(folder).as_posix()
+                digest.update(name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
     return f"sha256:{digest.hexdigest()[:32]}"
 
 

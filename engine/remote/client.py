@@ -38,7 +38,7 @@ def replies(endpoint: Endpoint, requests: Iterable[Request], usage: Usage) -> Ge
     A request that fails after all its tries is a reply without text; what every request would meet (a refused key, an unknown
     model, a server that is not there) is an EngineError. Closing the generator ends what is out.
     """
-    _check(endpoint)
+    check_endpoint(endpoint)
     if not endpoint.model:
         endpoint = replace(endpoint, model=only_model(endpoint))
     return _replies(endpoint, key_for(endpoint.base_url, endpoint.key_env), requests, usage)
@@ -46,13 +46,10 @@ def replies(endpoint: Endpoint, requests: Iterable[Request], usage: Usage) -> Ge
 
 def only_model(endpoint: Endpoint) -> str:
     """The name of the one model that the server has, for an endpoint that names none."""
-    _check(endpoint)
+    check_endpoint(endpoint)
     secret = key_for(endpoint.base_url, endpoint.key_env)
-    transport = httpx2.Client(**_transport(endpoint))
     try:
-        with openai.OpenAI(
-            base_url=endpoint.base_url, api_key=secret, timeout=endpoint.timeout, http_client=transport
-        ) as client:
+        with plain_client(endpoint, secret) as client:
             names = [model.id for model in client.models.list().data or ()]
     except openai.OpenAIError as error:
         fault = read_failure(error, endpoint, secret)
@@ -67,7 +64,19 @@ def only_model(endpoint: Endpoint) -> str:
     raise EngineError(f"{address(endpoint)} could not be asked for its models ({fault}); check its address, or name the model.")
 
 
-def _check(endpoint: Endpoint) -> None:
+def plain_client(endpoint: Endpoint, secret: str, **options: Any) -> openai.OpenAI:
+    """For one request after the other. A context manager."""
+    return openai.OpenAI(
+        base_url=endpoint.base_url,
+        api_key=secret,
+        timeout=endpoint.timeout,
+        http_client=httpx2.Client(**_transport(endpoint)),
+        **options,
+    )
+
+
+def check_endpoint(endpoint: Endpoint) -> None:
+    """Refuse an address that is none, before anything is sent."""
     try:
         parts = urlsplit(endpoint.base_url)
         fits = parts.scheme in ("http", "https") and parts.hostname and (parts.port or True)

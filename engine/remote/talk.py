@@ -65,7 +65,7 @@ class Talk:
         asking = _Asking(request, began + self._endpoint.deadline)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Passing),
-            wait=lambda state: min(_pause(state), asking.left()),
+            wait=lambda state: min(pause(state), asking.left()),
             stop=lambda _: not asking.left() or asking.faults[GARBAGE] >= _GARBAGE_TRIES or self._in_vain(asking, began),
             reraise=True,
         )
@@ -157,7 +157,7 @@ class Talk:
             notice(f"{address(self._endpoint)} is out of reach ({fault}); trying again for up to {self._longest():g} s")
 
 
-def _pause(state: RetryCallState) -> float:
+def pause(state: RetryCallState) -> float:
     """As long as the server asked for, else longer after each try."""
     fault = state.outcome.exception() if state.outcome else None
     if isinstance(fault, Passing) and fault.retry_after is not None:
