@@ -6,6 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -57,11 +62,19 @@ def bootstrap(means: Sequence[float], seed: int = 0) -> tuple[float, float]:
     """Percentile interval of the mean when units are drawn with replacement. means: [units]."""
     import numpy as np
 
-    drawn, generator = np.asarray(means), np.random.default_rng(seed)
-    at_once = max(1, _BLOCK // len(drawn))
-    blocks = [min(at_once, DRAWS - start) for start in range(0, DRAWS, at_once)]
-    resampled = np.concatenate([drawn[generator.integers(0, len(drawn), (rows, len(drawn)))].mean(1) for rows in blocks])
+    resampled = _resampled(means, np.random.default_rng(seed))
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def bootstrap_difference(first: Sequence[float], second: Sequence[float], seed: int = 0) -> tuple[float, float]:
+    """Percentile interval of mean(first) - mean(second) when the units of either side are drawn with replacement; where units
+    are pairs, take `bootstrap` of their differences. first: [units], second: [other units]."""
+    import numpy as np
+
+    generator = np.random.default_rng(seed)
+    differences = _resampled(first, generator) - _resampled(second, generator)
+    low, high = np.quantile(differences, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
@@ -78,6 +91,16 @@ def bootstrap_ratio(numerators: Sequence[float], denominators: Sequence[float], 
         ratios.append(above[drawn].sum(1) / below[drawn].sum(1))
     low, high = np.quantile(np.concatenate(ratios), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
+
+
+def _resampled(means: Sequence[float], generator: np.random.Generator) -> NDArray[np.float64]:
+    """Means of units that were drawn again, [DRAWS]."""
+    import numpy as np
+
+    drawn = np.asarray(means, dtype=float)
+    at_once = max(1, _BLOCK // len(drawn))
+    blocks = [min(at_once, DRAWS - start) for start in range(0, DRAWS, at_once)]
+    return np.concatenate([drawn[generator.integers(0, len(drawn), (rows, len(drawn)))].mean(1) for rows in blocks])
 
 
 def quartiles(units: Mapping[str, Collection[float]]) -> tuple[float, float]:
