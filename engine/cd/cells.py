@@ -1,0 +1,69 @@
+"""Cells of texts on a command line and in tables: which one a few letters mean, and what it is called. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from engine.cd.settings import TextSettings
+from engine.errors import InputError
+from engine.store import cells_with_responses, read_catalog
+from engine.workspace import Workspace
+
+STEPS = ("cd.decode", "cd.score")
+"""The steps whose cells hold texts with numbers."""
+
+_SAID = {"rule", "starting_weight", "comparison_weight"}  # the label tells these in words
+
+
+def cell_records(workspace: Workspace) -> dict[str, dict[str, Any]]:
+    """What is recorded of every cell of texts, by key."""
+    written = set(cells_with_responses(workspace))
+    catalog = read_catalog(workspace, "cells")
+    return {key: record for key, record in catalog.items() if record["step"] in STEPS and key in written}
+
+
+def read_cells(workspace: Workspace, prefixes: Sequence[str]) -> list[str]:
+    """The keys that these beginnings of keys stand for, in their order. Without any: the only cell that there is."""
+    known = cell_records(workspace)
+    if not known:
+        raise InputError("There are no texts of two models in this workspace; write some with `tiller cd decode`.")
+    if not prefixes:
+        if len(known) > 1:
+            raise InputError(f"There are {len(known)} cells of texts; name one or more of {_listed(known)}.")
+        return list(known)
+    return list(dict.fromkeys(_one(known, prefix) for prefix in prefixes))
+
+
+def cell_label(record: Mapping[str, Any]) -> str:
+    """A cell in one line: both models, the rule, and every option that is not at its default. Names are those that the models
+    had when the cell was made."""
+    names, settings = record["facts"], record["settings"]
+    fields = TextSettings.model_fields
+    ours = TextSettings(**{name: value for name, value in settings.items() if name in fields})
+    others = [f"{name.replace('_', ' ')} {value}" for name, value in ours.decisive_fields().items() if name not in _SAID]
+    return ", ".join([f"{names['starting']} / {names['comparison']}", names["rule"], *others])
+
+
+def rule_words(settings: TextSettings) -> str:
+    """The combination in a few words: whose text is written, against whom."""
+    starting, comparison = settings.starting_weight, settings.comparison_weight
+    if settings.rule == "none":
+        return "S alone" if starting > 0 else "C alone"
+    weights = "" if {starting, comparison} == {1, -1} else f" ({starting:g}, {comparison:g})"
+    against = "S − C" if starting > 0 > comparison else "C − S" if comparison > 0 > starting else "S + C"
+    return f"{against} {settings.rule.removesuffix('_difference')}{weights}"
+
+
+def _one(known: Mapping[str, Any], prefix: str) -> str:
+    found = [key for key in known if key.startswith(prefix)]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise InputError(f"No cell of texts begins with '{prefix}'; there is {_listed(known)}.")
+    raise InputError(f"'{prefix}' is the beginning of {len(found)} cells, {_listed(found)}; give more of its letters.")
+
+
+def _listed(keys: Sequence[str] | Mapping[str, Any], most: int = 8) -> str:
+    shown = ", ".join(list(keys)[:most])
+    return f"{shown}, …" if len(keys) > most else shown
