@@ -1,4 +1,5 @@
-"""A chat-completions server for tests and benchmarks: slow and faulty on demand, and it counts everything it is asked.
+"""A server of chat completions and embeddings for tests and benchmarks: slow and faulty on demand, and it counts everything it
+is asked.
 
 In a test: `with ChatServer(delay=0.2, faults=0.2) as server: …server.url…`, in a thread of this process, with any `answer`.
 As a program: `python tests/servers/chat_server.py --delay 0.2 --faults 0.2` prints its address on a line,
@@ -25,6 +26,12 @@ GARBAGE = (
     b'{"object": "chat.completion"}',
     b'{"choices": [{"message": {"content": null}}]}',
 )
+BAD_VECTORS = (
+    b'{"data": []}',
+    b'{"data": [{"index": 0, "embedding": "AAA"}]}',
+    b'{"data": [{"index": 7, "embedding": [1]}]}',
+    b"x",
+)
 
 
 def say_back(body: dict[str, Any]) -> str:
@@ -32,9 +39,15 @@ def say_back(body: dict[str, Any]) -> str:
     return f"said: {body['messages'][-1]['content']}"
 
 
+def letters(text: str) -> list[float]:
+    """The default embedding: how often each letter occurs, so that a test knows every text's vector."""
+    return [float(text.lower().count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"]
+
+
 @dataclass
 class Counts:
-    """requests: completions asked for. answered: with a proper reply, put on the wire. asked: how often each last turn came."""
+    """requests: completions or embeddings asked for. answered: with a proper reply, put on the wire. asked: how often each last
+    turn, or text to embed, came."""
 
     requests: int = 0
     answered: int = 0
@@ -55,6 +68,7 @@ class ChatServer:
     """
 
     answer: Callable[[dict[str, Any]], str] = say_back
+    embed: Callable[[str], list[float]] = letters
     delay: float = 0.0
     faults: float = 0.0
     kinds: Sequence[str] = FAULTS
@@ -162,19 +176,15 @@ class _Connection(asyncio.Protocol):
             self._send(200, {"object": "list", "data": [{"id": name, "object": "model"} for name in server.models]})
         elif path == "/v1/chat/completions":
             self._complete(json.loads(body))
+        elif path == "/v1/embeddings":
+            self._embed(json.loads(body))
         else:
             self._complain(404, f"there is nothing at {path}")
 
     def _complete(self, body: dict[str, Any]) -> None:
-        server, counts = self._server, self._server.counts
-        counts.requests += 1
-        counts.in_flight += 1
-        counts.max_in_flight = max(counts.max_in_flight, counts.in_flight)
+        server = self._server
         last = body["messages"][-1]["content"]
-        counts.asked[last] += 1
-        self._asked = True
-        if server.bodies is not None:
-            server.bodies.append(body)
+        self._count(body, last)
         if body["model"] not in server.models:
             return self._complain(404, f"The model {body['model']} does not exist")
         if "response_format" in body and not server.takes_schema:
@@ -183,19 +193,42 @@ class _Connection(asyncio.Protocol):
             return self._complain(400, f"Unsupported parameter; use '{server.limit}' instead.", param="max_tokens")
         if len(last) > server.longest:
             return self._complain(400, f"the context is at most {server.longest} letters")
-        kind = server.fault()
-        counts.kinds[kind or "answer"] += 1
-        if kind != "hang":
-            self._timer = asyncio.get_running_loop().call_later(server.delay, self._finish, kind, body)
+        self._answer_later(lambda: completion(body, server.answer(body)), GARBAGE)
 
-    def _finish(self, kind: str | None, body: dict[str, Any]) -> None:
+    def _embed(self, body: dict[str, Any]) -> None:
+        server, texts = self._server, body["input"]
+        self._count(body, *texts)
+        if body["model"] not in server.models:
+            return self._complain(404, f"The model {body['model']} does not exist")
+        if not all(texts) or max(map(len, texts)) > server.longest:
+            return self._complain(400, f"every input has 1 to {server.longest} letters")
+        data = [{"object": "embedding", "index": index, "embedding": server.embed(text)} for index, text in enumerate(texts)]
+        self._answer_later(lambda: {"object": "list", "model": body["model"], "data": data[::-1]}, BAD_VECTORS)
+
+    def _count(self, body: dict[str, Any], *asked: str) -> None:
+        counts = self._server.counts
+        counts.requests += 1
+        counts.in_flight += 1
+        counts.max_in_flight = max(counts.max_in_flight, counts.in_flight)
+        counts.asked.update(asked)
+        self._asked = True
+        if self._server.bodies is not None:
+            self._server.bodies.append(body)
+
+    def _answer_later(self, answer: Callable[[], dict[str, Any]], garbage: Sequence[bytes]) -> None:
+        kind = self._server.fault()
+        self._server.counts.kinds[kind or "answer"] += 1
+        if kind != "hang":
+            self._timer = asyncio.get_running_loop().call_later(self._server.delay, self._finish, kind, answer, garbage)
+
+    def _finish(self, kind: str | None, answer: Callable[[], dict[str, Any]], garbage: Sequence[bytes]) -> None:
         if kind is None:
             self._server.counts.answered += 1
-            self._send(200, completion(body, self._server.answer(body)))
+            self._send(200, answer())
         elif kind == "drop":
             self._transport.abort()
         elif kind == "garbage":
-            self._send(200, self._server._chance.choice(GARBAGE))
+            self._send(200, self._server._chance.choice(garbage))
         else:
             extra = f"Retry-After: {self._server.retry_after}\r\n" if kind == "429" else ""
             self._complain(int(kind), "the server has too much to do", extra)
