@@ -70,6 +70,23 @@ def encode_chat(tokenizer: PreTrainedTokenizerBase, chat: Chat) -> Encoded:
     return Encoded(tuple(encoding["input_ids"]), length, text, offsets)
 
 
+def open_user_turn(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """A user's turn that goes on after `text`, for a model that is to write users' turns: the tokens before the turn's content,
+    and those of `text` (which may be empty)."""
+    said = text or _ANSWER
+    encoded = encode_chat(tokenizer, (Message("user", said),))
+    begin = encoded.text.rfind(said)
+    if begin < 0:
+        raise InputError(
+            f"The chat template of {tokenizer.name_or_path} rewrites the user's text {said!r}, so its place cannot be found; "
+            "use another text."
+        )
+    ends = [end for _, end in encoded.offsets]
+    first = sum(end <= begin for end in ends)
+    last = sum(end <= begin + len(text) for end in ends)
+    return encoded.ids[:first], encoded.ids[first:last]
+
+
 def prefilled(chat: Chat, answer: str) -> Chat:
     """`chat` with the beginning of an answer, which the model is to continue."""
     return (*chat, Message("assistant", answer))

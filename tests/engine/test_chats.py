@@ -6,7 +6,7 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast
 
-from engine.chats import encode_chat, encode_choice, marker_position, prefilled
+from engine.chats import encode_chat, encode_choice, marker_position, open_user_turn, prefilled
 from engine.data import Message
 from engine.errors import EngineError
 
@@ -95,3 +95,14 @@ def test_a_tokenizer_without_a_template_is_one_sentence(tokenizer):
     tokenizer.chat_template = None
     with pytest.raises(EngineError, match="has no chat template"):
         encode_chat(tokenizer, CHAT)
+
+
+def test_an_open_user_turn_ends_behind_its_text(tokenizer):
+    before, content = open_user_turn(tokenizer, "ab")
+    assert (pieces(tokenizer, before), pieces(tokenizer, content)) == (["<s>", "[user]"], ["ab"])
+    assert open_user_turn(tokenizer, "") == (before, ())
+
+
+def test_a_user_turn_that_the_template_trims_is_refused(tokenizer):
+    with pytest.raises(EngineError, match="rewrites the user's text 'ab '"):
+        open_user_turn(tokenizer, "ab ")
