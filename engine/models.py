@@ -118,9 +118,7 @@ def load_source(
     from transformers.utils import logging as transformers_logging
 
     transformers_logging.disable_progress_bar()  # its bars would fill task logs
-    options: dict[str, Any] = {"revision": source.revision, "trust_remote_code": False}
-    if source.revision is not None:
-        options["token"] = find_key("HF_TOKEN")
+    options = _download_options(source)
     default = "float32" if source.is_demo else "auto"
     try:
         config = AutoConfig.from_pretrained(source.location, **options)
@@ -130,13 +128,12 @@ def load_source(
             config=config,
             dtype=dtype or default,
             device_map=device_map or {"": _default_device()},
-            quantization_config=_quantization(quantize, source, config),
+            quantization_config=_quantization(quantize, source.name, config),
             **options,
         )
         tokenizer = AutoTokenizer.from_pretrained(source.location, **options)
     except (OSError, ValueError, ImportError, SafetensorError) as error:
-        reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise EngineError(f"Model {source.name} ({source.location}) could not be loaded: {reason}.") from error
+        raise _unloadable(source, error) from error
     except torch.OutOfMemoryError as error:
         raise EngineError(
             f"Model {source.name} does not fit into the GPU's memory; use --quantize or --device-map auto."
@@ -145,6 +142,34 @@ def load_source(
     if loaded.quantised:
         _avoid_unfit_kernel(model)
     return loaded
+
+
+def load_tokenizer(source: ModelSource) -> PreTrainedTokenizerBase:
+    """The tokenizer that `load_source` would give, without the weights."""
+    if source.base is not None and not _has_tokenizer(source):
+        return load_tokenizer(source.base)
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(source.location, **_download_options(source))
+    except (OSError, ValueError, ImportError) as error:
+        raise _unloadable(source, error) from error
+
+
+def quantised(model: LoadedModel, quantize: Quantization, device_map: str | dict[str, Any] | None = None) -> LoadedModel:
+    """A model whose weights were changed in this process, with the weights that it has now as `load` would quantise them. Its
+    own are left as they are, so there is room for both until it is let go."""
+    network: Any = type(model.model).from_pretrained(
+        None,
+        config=model.model.config,
+        state_dict=model.model.state_dict(),
+        dtype=model.model.dtype,
+        device_map=device_map or {"": _default_device()},
+        quantization_config=_quantization(quantize, model.name, model.model.config),
+    )
+    network.generation_config = model.model.generation_config
+    _avoid_unfit_kernel(network)
+    return wrap(network, model.tokenizer, model.name, model.family, model.identity)
 
 
 def wrap(
@@ -187,7 +212,7 @@ def _with_adapter(base: LoadedModel, source: ModelSource) -> LoadedModel:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=FutureWarning)  # peft asks transformers by an old name
             adapted = PeftModel.from_pretrained(base.model, source.location)
-        if (Path(source.location) / "tokenizer_config.json").is_file():
+        if _has_tokenizer(source):
             tokenizer = AutoTokenizer.from_pretrained(source.location, trust_remote_code=False)
         if any(config.is_prompt_learning for config in adapted.peft_config.values()):
             raise ValueError("it changes the prompt, not weights")
@@ -198,11 +223,27 @@ def _with_adapter(base: LoadedModel, source: ModelSource) -> LoadedModel:
     return wrap(network, tokenizer, source.name, base.family, source.identity)
 
 
+def _has_tokenizer(adapter: ModelSource) -> bool:
+    return (Path(adapter.location) / "tokenizer_config.json").is_file()
+
+
+def _download_options(source: ModelSource) -> dict[str, Any]:
+    options: dict[str, Any] = {"revision": source.revision, "trust_remote_code": False}
+    if source.revision is not None:
+        options["token"] = find_key("HF_TOKEN")
+    return options
+
+
+def _unloadable(source: ModelSource, error: Exception) -> EngineError:
+    reason = str(error).strip().splitlines()[0].rstrip(".")
+    return EngineError(f"Model {source.name} ({source.location}) could not be loaded: {reason}.")
+
+
 def _default_device() -> str:
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
-def _quantization(quantize: Quantization | None, source: ModelSource, config: Any) -> Any:
+def _quantization(quantize: Quantization | None, name: str, config: Any) -> Any:
     """What is to be done to the weights. Those that are quantised on disk in another way are refused: transformers would leave
     them as they are."""
     if quantize is None:
@@ -212,7 +253,7 @@ def _quantization(quantize: Quantization | None, source: ModelSource, config: An
         if (own if isinstance(own, dict) else own.to_dict()).get(f"load_in_{quantize}"):
             return None
         raise InputError(
-            f"The weights of {source.name} are quantised already and cannot be loaded as {quantize}; leave out --quantize, "
+            f"The weights of {name} are quantised already and cannot be loaded as {quantize}; leave out --quantize, "
             "and fine-tune them with --method lora."
         )
     from transformers import BitsAndBytesConfig

@@ -16,6 +16,7 @@ from engine.errors import InputError
 from engine.families import Site, SiteKind
 from engine.steering.settings import ApplySettings
 from engine.store import read_header
+from engine.workspace import Workspace
 
 if TYPE_CHECKING:
     from engine.steering.experiment import Experiment
@@ -59,7 +60,7 @@ class VectorSource:
 def open_source(experiment: Experiment, settings: ApplySettings) -> VectorSource:
     """The vectors that the settings name; the error says how to make those that are missing."""
     if settings.vectors_file is not None:
-        return _file(Path(settings.vectors_file).expanduser(), experiment)
+        return vectors_file(settings.vectors_file, experiment.workspace)
     if settings.vector_model is not None:
         other = _of_vector_model(experiment, settings)
         own = other.vectors_key == experiment.vectors_key
@@ -88,9 +89,11 @@ def _of_vector_model(experiment: Experiment, settings: ApplySettings) -> Experim
     return experiment.of_model(settings.vector_model)
 
 
-def _file(path: Path, experiment: Experiment) -> VectorSource:
+def vectors_file(name: str, workspace: Workspace) -> VectorSource:
+    """The vectors file of that path, from here or from the workspace's root."""
+    path = Path(name).expanduser()
     if not path.is_file():
-        inside = experiment.workspace.root / path
+        inside = workspace.root / path
         if not inside.is_file():
             raise InputError(f"There is no vectors file {path}; `tiller steer import` names the file that it makes.")
         path = inside
