@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from engine.cd.settings import TextSettings
@@ -38,11 +39,12 @@ def read_cells(workspace: Workspace, prefixes: Sequence[str]) -> list[str]:
 def cell_label(record: Mapping[str, Any]) -> str:
     """A cell in one line: both models, the rule, and every option that is not at its default. Names are those that the models
     had when the cell was made."""
-    names, settings = record["facts"], record["settings"]
+    facts, settings = record["facts"], record["settings"]
     fields = TextSettings.model_fields
     ours = TextSettings(**{name: value for name, value in settings.items() if name in fields})
     others = [f"{name.replace('_', ' ')} {value}" for name, value in ours.decisive_fields().items() if name not in _SAID]
-    return ", ".join([f"{names['starting']} / {names['comparison']}", names["rule"], *others])
+    names = " / ".join(Path(facts[member]["name"]).name for member in ("starting", "comparison"))
+    return ", ".join([names, facts["rule"], *others])
 
 
 def rule_words(settings: TextSettings) -> str:

@@ -175,7 +175,7 @@ def test_a_damaged_file_is_named(workspace):
 
 
 def cells(workspace: Workspace, *keys: str) -> None:
-    facts = {"starting": "one", "comparison": "other", "rule": "S − C logprob"}
+    facts = {"starting": {"name": "models/one"}, "comparison": {"name": "other"}, "rule": "S − C logprob"}
     for key in keys:
         record_cell(workspace, key, DecodeSettings(temperature=0.5).text_settings(), {}, facts)
         responses_folder(workspace, key).mkdir(parents=True)
@@ -197,6 +197,6 @@ def test_without_a_name_the_only_cell_is_meant(workspace):
 
 
 def test_a_label_tells_the_models_and_what_is_not_at_its_default():
-    facts = {"starting": "one", "comparison": "other", "rule": "S − C logprob"}
+    facts = {"starting": {"name": "models/one"}, "comparison": {"name": "other"}, "rule": "S − C logprob"}
     record = {"facts": facts, "settings": TextSettings(mask=0.3, samples=9).record()}
     assert cell_label(record) == "one / other, S − C logprob, mask 0.3"
