@@ -156,7 +156,7 @@ def _records(paths: Sequence[Path], keys: Sequence[str]) -> list[Found]:
             name = next((key for key in chosen if key in value), None)
             if name is None:
                 raise InputError(
-                    f"{record.place} has none of the keys {_listed(chosen)} but {_listed(sorted(value))}; add one of these to --keys."
+                    f"{record.place} has none of the keys {_listed(chosen)} but {_listed(sorted(value))}; add one to --keys."
                 )
             value = value[name]
         if not isinstance(value, str):
