@@ -38,7 +38,7 @@ class AskedPrompt:
     text: str
 
 
-def asked(text: str) -> AskedPrompt:
+def asked_prompt(text: str) -> AskedPrompt:
     return AskedPrompt(f"p{text_hash(text)[:12]}", text)
 
 
@@ -68,7 +68,7 @@ def read_prompts(settings: PromptSettings, tokenizer: PreTrainedTokenizerBase | 
     distinct = list(dict.fromkeys(texts))
     if len(distinct) < len(texts):
         notice(f"{len(texts) - len(distinct)} of {len(texts)} prompts are there already and are left out")
-    return tuple(asked(text) for text in distinct[: settings.limit])
+    return tuple(asked_prompt(text) for text in distinct[: settings.limit])
 
 
 def demo_texts() -> list[str]:
