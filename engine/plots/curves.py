@@ -69,7 +69,7 @@ class Panel:
     follows: Mapping[str, str] = field(default_factory=dict)
     y_range: tuple[float, float] | None = (0, 1)
     remarks: tuple[str, ...] = ()
-    x_name: Literal["multiplier", "layer"] = "multiplier"
+    x_name: Literal["multiplier", "layer", "cycle"] = "multiplier"
     digits: int = 2
     logarithmic: bool = False
 
@@ -82,7 +82,7 @@ class Panel:
         return sorted({point.x for curve in self.curves for point in curve.points})
 
     def x_text(self, x: float) -> str:
-        return f"{x:.0f}" if self.x_name == "layer" else f"{x:+.2f}" if x else "0.00"
+        return f"{x:.0f}" if self.x_name != "multiplier" else f"{x:+.2f}" if x else "0.00"
 
     def limits(self) -> tuple[float, float]:
         if self.y_range is not None:
@@ -120,7 +120,7 @@ class CurvePicture:
                 for at in curve.points:
                     numbers = [f"{number:.6f}" for number in (at.mean, at.low, at.high)]
                     counts = [at.units, at.observations, *(at.labels.get(label, 0) for label in NO_ANSWER)]
-                    x = int(at.x) if panel.x_name == "layer" else at.x
+                    x = int(at.x) if panel.x_name != "multiplier" else at.x
                     writer.writerow([panel.title, panel.y_label, curve.name, x, *numbers, panel.note, *counts])
         return out.getvalue()
 
@@ -152,7 +152,7 @@ def table(panel: Panel, width: int = 80) -> str:
         known = {point.x: point for point in curve.points}
         cells = [_cell(known.get(x), panel) for x in xs]
         columns.append((textwrap.shorten(printable(curve.name), 30, placeholder="…"), cells))
-    name = "layer" if panel.x_name == "layer" else "  × v"
+    name = "  × v" if panel.x_name == "multiplier" else panel.x_name
     return text_table((name, [panel.x_text(x).rjust(5) for x in xs]), columns, numbers=True, width=width)
 
 
