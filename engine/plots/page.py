@@ -29,11 +29,13 @@ code { font-size: .85em; overflow-wrap: anywhere; }
 details { margin: .5rem 0; } summary { cursor: pointer; color: #377eb8; }
 .score { display: inline-block; font-size: .75rem; color: #555; background: #eef3f8; border-radius: .6rem; padding: 0 .5rem; }
 .chips { line-height: 2.1; } .chip { padding: .15rem .1rem; border-radius: .2rem; color: #111; white-space: pre; }
+.colored { line-height: 1.9; white-space: pre-wrap; overflow-wrap: anywhere; } .lead { color: #666; }
+.colored span { padding: .1rem 0; border-radius: .15rem; }
 .chip.answer { border-bottom: 2px solid #333; } sup { font-size: .6em; }
 @media (max-width: 40rem) { body { padding: .6rem; font-size: 14px; } }
 @media print {
   body { max-width: none; font-size: 10pt; } .scroll { overflow: visible; } td.text { min-width: 0; } h2 { break-after: avoid; }
-  img, tr { break-inside: avoid; } .chip, .warning, th { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  img, tr { break-inside: avoid; } .chip, .colored span, .warning, th { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
 }
 """
 

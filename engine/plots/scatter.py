@@ -1,13 +1,15 @@
-"""Points in a plane, by group: what lies near what. One or more panels, in a grid.
+"""Points in a plane, by group: what lies near what, and the line through them. One or more panels, in a grid.
 
-Owns how scatters look. The colour of a group says one thing about it, its mark another.
+Owns how scatters look. The colour of a group says one thing about it, its mark another. Many points are small and faint, and a
+raster inside the SVG.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,12 +21,27 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _HEIGHT = 22
+_BESIDE = 34  # letters up to which two legends stand beside each other
+_MANY = 300  # points of a group, beyond which single ones matter little
+
+
+@dataclass(frozen=True, slots=True)
+class FitLine:
+    """y = slope·x + intercept, drawn as far as its group's points reach. `told`: how well it fits, for the legend."""
+
+    slope: float
+    intercept: float
+    told: str = ""
+
+    def ends(self, xs: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:
+        low, high = min(xs), max(xs)
+        return (low, high), (self.slope * low + self.intercept, self.slope * high + self.intercept)
 
 
 @dataclass(frozen=True, slots=True)
 class ScatterGroup:
     """`points`: (x, y). `labels`: one for each point, written beside it where `written`, always in the CSV. `joined`: a line
-    leads from point to point."""
+    leads from point to point. `fit`: a straight line through them. `labels` may be empty: then points have none."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -33,14 +50,22 @@ class ScatterGroup:
     labels: tuple[str, ...]
     written: bool = False
     joined: bool = False
+    fit: FitLine | None = None
+
+    def legend(self) -> str:
+        told = f", {self.fit.told}" if self.fit is not None and self.fit.told else ""
+        return f"{self.name} ({len(self.points)}{told})"
 
 
 @dataclass(frozen=True, slots=True)
 class ScatterPanel:
+    """`origin`: draw the axes through 0."""
+
     title: str
     x_label: str
     y_label: str
     groups: tuple[ScatterGroup, ...]
+    origin: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +78,13 @@ class ScatterPicture:
     def numbers(self) -> str:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(["panel", "group", "label", "x_name", "x", "y_name", "y"])
+        writer.writerow(["panel", "group", "label", "x_name", "x", "y_name", "y", "slope", "intercept"])
         for panel in self.panels:
             for group in panel.groups:
-                for label, (x, y) in zip(group.labels, group.points, strict=True):
-                    writer.writerow([panel.title, group.name, label, panel.x_label, f"{x:.6f}", panel.y_label, f"{y:.6f}"])
+                line = ("", "") if group.fit is None else (f"{group.fit.slope:.6g}", f"{group.fit.intercept:.6g}")
+                for label, (x, y) in zip(group.labels or ("",) * len(group.points), group.points, strict=True):
+                    place = [panel.x_label, f"{x:.6f}", panel.y_label, f"{y:.6f}"]
+                    writer.writerow([panel.title, group.name, label, *place, *line])
         return out.getvalue()
 
     def drawn(self, told: str = "") -> Mapping[str, bytes]:
@@ -84,7 +111,9 @@ def _terminal(panel: ScatterPanel, width: int, color: bool) -> str:
         if group.written:
             for label, x, y in zip(group.labels, xs, ys, strict=True):
                 plt.text(f" {printable(label)}", x, y, color=shade, alignment="left")
-        named = f"{sign} {printable(group.name)} ({len(group.points)})"
+        if group.fit is not None and xs:
+            plt.plot(*map(list, group.fit.ends(xs)), color=shade, marker="braille")
+        named = textwrap.shorten(f"{sign} {printable(group.legend())}", width, placeholder="…")
         legend.append(str(plt.colorize(named, shade)) if color else named)
     plt.xlabel(panel.x_label)
     drawn = plt.build() if color else plt.uncolorize(plt.build())
@@ -98,17 +127,25 @@ def _draw(panel: ScatterPanel, axes: Axes) -> None:
         shade = COLORS[group.color % len(COLORS)]
         if group.joined:
             axes.plot(xs, ys, color=shade, linewidth=0.8, alpha=0.5)
+        many = len(xs) > _MANY
         axes.scatter(
-            xs, ys, s=26, color=shade, marker=MARKERS[group.mark % len(MARKERS)], alpha=0.8, linewidth=0,
-            label=f"{group.name} ({len(group.points)})",
+            xs, ys, s=8 if many else 26, color=shade, marker=MARKERS[group.mark % len(MARKERS)], alpha=0.3 if many else 0.8,
+            linewidth=0, label=group.legend(), rasterized=many,
         )  # fmt: skip
+        if group.fit is not None and xs:
+            axes.plot(*group.fit.ends(xs), color="white", linewidth=3.4, zorder=3)  # a rim: lines cross their own points
+            axes.plot(*group.fit.ends(xs), color=shade, linewidth=1.8, zorder=3)
         if group.written:
             for label, x, y in zip(group.labels, xs, ys, strict=True):
                 axes.annotate(label, (x, y), (4, 4), textcoords="offset points", fontsize=7.5, color=shade)
-    axes.axhline(0, color="#dddddd", linewidth=0.8, zorder=0)
-    axes.axvline(0, color="#dddddd", linewidth=0.8, zorder=0)
+    if panel.origin:
+        axes.axhline(0, color="#dddddd", linewidth=0.8, zorder=0)
+        axes.axvline(0, color="#dddddd", linewidth=0.8, zorder=0)
     axes.margins(0.08)
     axes.set_title(panel.title)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2)
+    widest = max((len(group.legend()) for group in panel.groups), default=0)
+    axes.legend(
+        frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2 if widest <= _BESIDE else 1
+    )

@@ -14,19 +14,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.plots import (
+    Bar,
+    BarPanel,
+    BarPicture,
     Chips,
     Curve,
     CurvePicture,
     DotPanel,
     DotPicture,
+    FitLine,
     Heatmap,
     HeatmapPicture,
+    Histogram,
+    HistogramPicture,
     Panel,
     Point,
     ScatterGroup,
     ScatterPanel,
     ScatterPicture,
     Token,
+    Word,
+    WordCloudPicture,
     save_picture,
 )
 from engine.plots.style import grid
@@ -45,6 +53,14 @@ def panel(name: str = "agree", curves: int = 2, **changes) -> Panel:
     return Panel(f"{name}: letters", "multiplier", "share", drawn, counts, "bands: 95 %", **changes)
 
 
+SPREAD = tuple((n * 37 % 100) / 50 for n in range(80))
+
+
+def fitted(text: str) -> ScatterGroup:
+    points = tuple((float(n), 2.0 * n) for n in range(400))
+    return ScatterGroup(text, points, 0, 0, (), fit=FitLine(2.0, 0.0, "R² 1.00"))
+
+
 def pictures(text: str = "agree"):
     values = tuple(tuple((row - column) / 15 for column in range(16)) for row in range(16))
     names = tuple(f"{text} {n}" for n in range(16))
@@ -55,6 +71,20 @@ def pictures(text: str = "agree"):
         "scatter": ScatterPicture(
             (ScatterPanel(text, "x", "y", (ScatterGroup(text, ((0, 1), (2, 3)), 0, 0, (text, "b"), written=True),)),)
         ),
+        "fit": ScatterPicture((ScatterPanel(text, "x", "y", (fitted(text),), origin=False),)),
+        "histogram": HistogramPicture(
+            (
+                Histogram(text, "nats", {text: SPREAD, f"{text} 2": SPREAD[:7], "none": ()}, note="n" * 70),
+                Histogram("b", "nats", {text: (0.5, 0.5)}, logarithmic=True),
+            )
+        ),
+        "bars": BarPicture(
+            (
+                BarPanel(text, "nats", (Bar(text, 0.5, 0.2, 0.9, note=text), Bar("b", -0.25, group=1)), ("of S", "of C")),
+                BarPanel("zero", "nats", (Bar("", 0.0),)),
+            )
+        ),
+        "words": WordCloudPicture(text, "nats", (Word(text, 3.0, 2), Word("tea", 2.5, 1), Word("none", 0.0, 1))),
         "dots": DotPicture(
             (DotPanel(text, "p", (text, "b"), (3, 4), {"-1": (0.2, None), "0": (0.3, 0.4)}, {"-1": ("-", ""), "0": ("", "")}),)
         ),
@@ -207,3 +237,57 @@ def test_a_picture_s_files_are_noted_together(tmp_path, monkeypatch):
     path = save_picture(Workspace(tmp_path), "steer-x", "k", pictures()["curves"])
     assert {one.name for one in path.parent.iterdir()} == {"steer-x-k.png", "steer-x-k.svg", "steer-x-k.csv"}
     assert len((tmp_path / "made").read_text().splitlines()) == 3
+
+
+def test_a_histograms_csv_holds_its_bins_and_its_curve():
+    picture = HistogramPicture((Histogram("a", "nats", {"one": (0.0, 1.0, 1.0, 4.0), "two": (2.0,)}, bins=4),))
+    found = rows(picture)
+    bins = [row for row in found if row["drawn"] == "bin"]
+    assert [(row["series"], float(row["low"]), int(row["count"])) for row in bins] == [
+        ("one", 0, 1), ("one", 1, 2), ("one", 2, 0), ("one", 3, 1), ("two", 0, 0), ("two", 1, 0), ("two", 2, 1), ("two", 3, 0),
+    ]  # fmt: skip
+    assert sum(float(row["density"]) for row in bins[:4]) == pytest.approx(1.0)
+    curve = [row for row in found if row["drawn"] == "curve"]
+    assert {row["series"] for row in curve} == {"one"}  # of one number there is no density
+    assert float(curve[0]["low"]) == 0.0
+    assert float(curve[-1]["high"]) == 4.0
+
+
+@given(st.lists(st.floats(-1e5, 1e5, allow_subnormal=False).map(lambda x: round(x, 3)), min_size=1, max_size=30))
+def test_every_number_lies_in_a_bin(values):
+    panel = Histogram("a", "nats", {"one": values}, smooth=False)
+    assert panel.counts(values).sum() == len(values)
+
+
+def test_bars_below_zero_lie_left_of_those_above():
+    panel = BarPanel("a", "nats", (Bar("up", 1.0), Bar("down", -1.0)))
+    up, down = BarPicture((panel,)).text(60, color=False).splitlines()[1:]
+    assert up.index("█") == down.rindex("█") + 1
+
+
+def test_a_fit_is_drawn_told_and_among_the_numbers():
+    picture = pictures()["fit"]
+    assert "agree (400, R² 1.00)" in picture.text(80, color=False)
+    assert rows(picture)[0].items() >= {"slope": "2", "intercept": "0", "label": ""}.items()
+
+
+def test_a_cloud_draws_what_is_above_zero_and_the_terminal_its_largest_words():
+    picture = WordCloudPicture("a", "nats", tuple(Word(f"w{n}", 40.0 - n, n) for n in range(40)))
+    shown = picture.text(80, color=False)
+    assert "w0 " in shown
+    assert "w39" not in shown
+    assert "16 more" in shown
+    assert len(rows(picture)) == 40
+    svg = ElementTree.fromstring(picture.drawn()["svg"])
+    some = WordCloudPicture("a", "nats", (Word("tea", 2.0, 1), Word("none", 0.0, 1)))
+    assert patches(svg) - patches(ElementTree.fromstring(some.drawn()["svg"])) == 39
+    assert picture.drawn() == picture.drawn()
+
+
+def patches(svg: ElementTree.Element) -> int:
+    return sum(element.get("id", "").startswith("patch_") for element in svg.iter())
+
+
+def test_an_empty_cloud_says_so():
+    assert "nothing to draw" in WordCloudPicture("a", "nats", ()).text(80, color=False)
+    assert WordCloudPicture("a", "nats", ()).drawn()["png"]

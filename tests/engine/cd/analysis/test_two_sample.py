@@ -77,7 +77,6 @@ def test_a_planted_difference_is_found(test):
     assert sum(found) >= 11
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("test", TESTS)
 @pytest.mark.parametrize("unit", ["prompt", "text"])
 def test_without_a_difference_p_values_are_uniform(test, unit):
@@ -86,7 +85,6 @@ def test_without_a_difference_p_values_are_uniform(test, unit):
     assert np.mean(np.array(found) <= 0.05) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("test", TESTS)
 def test_power_is_above_nine_tenths_under_a_planted_difference(test):
     found = [run(test, *answered(np.random.default_rng(seed), 40, shift=1.5), seed=seed).p <= 0.05 for seed in range(100)]
