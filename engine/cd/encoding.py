@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.cd.pair import Pair, PairPrompt
-from engine.cd.prompts import AskedPrompt, encode
+from engine.cd.prompts import AskedPrompt, begin_ids, encode, speaker, text_prompt
 from engine.cd.settings import PairSettings
 from engine.chats import encode_chat, prefilled
 from engine.data import Message
-from engine.errors import InputError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -21,14 +20,13 @@ if TYPE_CHECKING:
 def encode_text(pair: Pair, prompt: AskedPrompt, text: str, settings: PairSettings) -> tuple[PairPrompt, tuple[int, ...]]:
     """The prompt, and the text's tokens behind it. Without a prompt the text stands alone: its first token is then what the
     others are predicted from, unless the tokenizer begins every text with a token of its own."""
-    tokenizer = pair.starting.model.tokenizer
     if not prompt.text:
-        return _alone(tokenizer, text)
+        return _alone(pair, text, settings)
     asked = encode(pair, prompt, settings)
     if settings.form == "chat":
-        whole = encode_chat(tokenizer, prefilled((Message("user", prompt.text),), text))
+        whole = encode_chat(speaker(pair), prefilled((Message("user", prompt.text),), text))
         return asked, whole.ids[whole.prompt_length :]
-    return asked, _continued(tokenizer, prompt.text, text)
+    return asked, _continued(pair.starting.model.tokenizer, prompt.text, text)
 
 
 def _continued(tokenizer: PreTrainedTokenizerBase, prompt: str, text: str) -> tuple[int, ...]:
@@ -38,14 +36,13 @@ def _continued(tokenizer: PreTrainedTokenizerBase, prompt: str, text: str) -> tu
     return whole[len(alone) :] if whole[: len(alone)] == alone else _ids(tokenizer, text)
 
 
-def _alone(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[PairPrompt, tuple[int, ...]]:
-    begun = tuple(tokenizer(text)["input_ids"])  # pyright: ignore  one text gives one list
+def _alone(pair: Pair, text: str, settings: PairSettings) -> tuple[PairPrompt, tuple[int, ...]]:
+    tokenizer = pair.starting.model.tokenizer
     plain = _ids(tokenizer, text)
-    if not plain:
-        raise InputError("A text to score is empty; leave it out.")
-    if begun[0] == tokenizer.bos_token_id and len(begun) > len(plain):
-        return PairPrompt(begun[:1], begun[:1], 1), plain
-    return PairPrompt(plain[:1], plain[:1], 1), plain[1:]
+    private = settings.starting_prefix or settings.comparison_prefix
+    if not private and begin_ids(tokenizer):
+        return text_prompt(pair, (), settings), plain
+    return text_prompt(pair, plain[:1], settings), plain[1:]
 
 
 def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:

@@ -114,7 +114,7 @@ def encode(pair: Pair, prompt: AskedPrompt, settings: PairSettings) -> PairPromp
         encoded = PairPrompt(encoded.starting, encoded.starting[-1:], 1)
     unknown = next((token for ids in (encoded.starting, encoded.comparison) for token in ids if token >= pair.vocabulary), None)
     if unknown is not None:
-        string = _speaker(pair).convert_ids_to_tokens(unknown)
+        string = speaker(pair).convert_ids_to_tokens(unknown)
         raise InputError(
             f"The prompt {printable(prompt.text[:60])!r} holds the token {string!r}, which one of the models does not have; "
             + ("give --form text, which uses no chat template." if settings.form == "chat" else "leave it out.")
@@ -126,7 +126,7 @@ def _chat(pair: Pair, text: str, settings: PairSettings) -> PairPrompt:
     from engine.cd.pair import PairPrompt
     from engine.chats import encode_chat
 
-    tokenizer, user = _speaker(pair), Message("user", text)
+    tokenizer, user = speaker(pair), Message("user", text)
     if not tokenizer.chat_template:
         raise InputError(
             f"Neither {pair.starting.model.name} nor {pair.comparison.model.name} has a chat template; give --form text, or a "
@@ -157,10 +157,15 @@ def _common_end(one: Sequence[int], other: Sequence[int]) -> int:
 
 
 def _text(pair: Pair, text: str, settings: PairSettings) -> PairPrompt:
+    return text_prompt(pair, _ids(pair.starting.model.tokenizer, text), settings)
+
+
+def text_prompt(pair: Pair, shown: tuple[int, ...], settings: PairSettings) -> PairPrompt:
+    """A prompt of `form` text from the tokens that both members see."""
     from engine.cd.pair import PairPrompt
 
     tokenizer = pair.starting.model.tokenizer
-    lead, shown = _lead(tokenizer), _ids(tokenizer, text)
+    lead = begin_ids(tokenizer)
     private = [_ids(tokenizer, prefix or "") for prefix in (settings.starting_prefix, settings.comparison_prefix)]
     shared = len(shown) if any(private) else len(lead) + len(shown)
     if not shared:
@@ -180,14 +185,14 @@ def _ids(tokenizer: PreTrainedTokenizerBase, text: str) -> tuple[int, ...]:
     return tuple(tokenizer(text, add_special_tokens=False)["input_ids"]) if text else ()
 
 
-def _lead(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
+def begin_ids(tokenizer: PreTrainedTokenizerBase) -> tuple[int, ...]:
     """What the tokenizer writes before any text."""
     whole, bare = tuple(tokenizer("a")["input_ids"]), _ids(tokenizer, "a")
     begin = next((at for at in range(len(whole)) if whole[at : at + len(bare)] == bare), 0)
     return whole[:begin]
 
 
-def _speaker(pair: Pair) -> PreTrainedTokenizerBase:
+def speaker(pair: Pair) -> PreTrainedTokenizerBase:
     """The tokenizer that chats are written with: a base model's may lack a template, but its tokens are the same."""
     members = (pair.starting.model.tokenizer, pair.comparison.model.tokenizer)
     return next((tokenizer for tokenizer in members if tokenizer.chat_template), members[0])

@@ -1,6 +1,6 @@
 """Running text whose pieces are coloured by a number: in a terminal, and as a page on which hovering tells the numbers.
 
-Owns how such text looks; the data are plain values, which others may draw too. Text stays text: it reads on from piece to piece.
+Owns how such text looks; the data are plain values, which others may draw too. It reads on from piece to piece.
 Without colours strong pieces stand in brackets. Everything is escaped; the page holds no script.
 """
 
