@@ -70,6 +70,8 @@ def most_central(embeddings: Vectors, members: NDArray[np.intp], centroid: Vecto
 
 def plane(embeddings: Vectors, seed: int, method: Literal["pca", "tsne"] = "pca") -> NDArray[np.float64]:
     """The texts on a map, [texts, 2]: to look at, never as evidence (distances on it mean little)."""
+    if len(embeddings) < 2:
+        return np.zeros((len(embeddings), 2))
     width = min(2, *embeddings.shape)
     if method == "tsne" and len(embeddings) > 3:
         from sklearn.manifold import TSNE

@@ -18,7 +18,7 @@ from engine.printable import printable
 from engine.remote.types import Reply, Request
 
 _LONGEST = 400  # characters of a label; what is longer is no statement
-_QUOTES = "\"'“”‘’`*"
+_QUOTES = "\"'“”‘’`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,9 @@ def wording(positive: Sequence[str], negative: Sequence[str], earlier: Sequence[
 
 def statement(reply: Reply) -> str | None:
     """The statement of a reply, on one line; None where there is none, or a whole essay."""
-    said = printable(" ".join((reply.text or "").split())).strip(_QUOTES + " ")
+    said = printable(" ".join((reply.text or "").split()))
+    if len(said) > 1 and said[0] in _QUOTES and said[-1] in _QUOTES:
+        said = said[1:-1].strip()
     return said if 0 < len(said) <= _LONGEST else None
 
 

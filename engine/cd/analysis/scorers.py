@@ -8,7 +8,6 @@ a prompt tells what the text is about.
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -17,7 +16,7 @@ from engine.cd.analysis.labels import Label
 from engine.cd.analysis.terms import contains
 from engine.judges.judge import Backend, LocalBackend
 from engine.judges.rubric import Rubric
-from engine.judges.verdict import Order, Subject
+from engine.judges.verdict import Subject
 from engine.progress import Progress
 
 _NOT_SHOWN = "(not shown)"
@@ -60,8 +59,12 @@ class JudgeScorer:
         return [value if value is None or local else value / _FULL for value in values]
 
     def compare(self, label: Label, pairs: Sequence[tuple[str, str]]) -> list[float | None]:
-        subjects = [Subject(_NOT_SHOWN, pair, _order(pair)) for pair in pairs]
-        return self._asked(label, _STATEMENT + "{exchange}\n\n" + _WHICH, {"kind": "pair"}, subjects)
+        turned = [_turned(pair) for pair in pairs]
+        shown = [pair[::-1] if turn else pair for pair, turn in zip(pairs, turned, strict=True)]
+        values = self._asked(
+            label, _STATEMENT + "{exchange}\n\n" + _WHICH, {"kind": "pair"}, [Subject(_NOT_SHOWN, pair, "ab") for pair in shown]
+        )
+        return [1 - value if turn and value is not None else value for value, turn in zip(values, turned, strict=True)]
 
     def _asked(self, label: Label, question: str, form: dict[str, object], subjects: list[Subject]) -> list[float | None]:
         # a label may hold what a rubric would fill in
@@ -87,9 +90,7 @@ _WHICH = (
 )
 
 
-def _order(pair: tuple[str, str]) -> Order:
-    """Drawn by the texts themselves, the same whichever way round they are given."""
-    one, other = pair
-    swapped = one > other
-    drawn = int(hashlib.sha256(re.sub(r"\s+", " ", "\x1f".join(sorted(pair))).encode()).hexdigest()[:2], 16) % 2
-    return "ba" if swapped != bool(drawn) else "ab"
+def _turned(pair: tuple[str, str]) -> bool:
+    """Whether the second is shown first. The texts decide: the same two are shown alike, whichever way round they come."""
+    drawn = hashlib.sha256("\x1f".join(sorted(pair)).encode()).digest()[0] % 2
+    return (pair[0] > pair[1]) != bool(drawn)

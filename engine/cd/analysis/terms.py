@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _ALIKE = 0.5  # Jaccard overlap of the texts that two terms occur in, from which on they are one finding
+_DIGITS = 12  # beyond which weights differ by rounding only; of equal ones the longer phrase tells more
 _GAP = "\x1f"
 
 
@@ -70,20 +71,26 @@ def term_labels(
             where.setdefault(term, set()).add(place)
     order = [
         term
-        for term in sorted(weights, key=lambda term: (-weights[term], term))
+        for term in sorted(weights, key=lambda term: (-round(weights[term], _DIGITS), -len(term), term))
         if weights[term] > 0 and len({prompts[place] for place in where[term]}) >= spread
     ]
     labels: list[tuple[str, ...]] = []
-    leaders: list[str] = []
-    for term in order:
+    for leader in order:
         if len(labels) == count:
             break
-        if any(_overlap(where[term], where[leader]) >= _ALIKE for leader in leaders):
-            continue
-        leaders.append(term)
-        companions = [other for other in order if other != term and _overlap(where[term], where[other]) >= _ALIKE]
-        labels.append((term, *companions[: together - 1]))
+        if all(_overlap(where[leader], where[label[0]]) < _ALIKE for label in labels):
+            beside = [term for term in order if term != leader and _overlap(where[leader], where[term]) >= _ALIKE]
+            labels.append(_apart([leader, *beside], together))
     return labels
+
+
+def _apart(terms: Sequence[str], most: int) -> tuple[str, ...]:
+    """The first terms of which none is a part of another: it would add nothing to a rule that one of them is enough for."""
+    kept: list[str] = []
+    for term in terms:
+        if len(kept) < most and not any(contains(term, (other,)) or contains(other, (term,)) for other in kept):
+            kept.append(term)
+    return tuple(kept)
 
 
 def _overlap(one: set[int], other: set[int]) -> float:
