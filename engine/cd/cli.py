@@ -5,10 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.cd import settings as steps
+from engine.cd.pipeline import settings as pipeline
+from engine.cd.search import settings as search
 from engine.command_line import Steps, run_step
 
 STEPS: Steps = {
     "decode": (steps.DecodeSettings, "write texts with two models and measure where they differ"),
+    "search show": (search.SearchShowSettings, "show what a search has found"),
+    "search import": (search.SearchImportSettings, "turn a prompt file of the original program into a wording"),
+    "search": (search.SearchSettings, "search for prompts on which the two models differ"),
+    "pipeline report": (pipeline.PipelineReportSettings, "show what a run of the pipeline found"),
+    "pipeline": (pipeline.PipelineSettings, "propose hypotheses on how they differ, and test them"),
+    "prompts list": (pipeline.PromptsListSettings, "list the prompts of a file"),
+    "prompts search": (pipeline.PromptsSearchSettings, "find prompts in it"),
+    "prompts add": (pipeline.PromptsAddSettings, "add prompts to it"),
+    "prompts edit": (pipeline.PromptsEditSettings, "change a prompt of it"),
+    "prompts delete": (pipeline.PromptsDeleteSettings, "delete prompts from it"),
+    "prompts generate": (pipeline.PromptsGenerateSettings, "let an assistant write prompts into it"),
 }
 
 
