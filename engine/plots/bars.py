@@ -113,7 +113,7 @@ def _bar(value: float, low: float, high: float, room: int) -> str:
 
 
 def _said(bar: Bar, panel: BarPanel) -> str:
-    interval = "" if bar.low is None or bar.high is None else f" [{bar.low:.{panel.digits}f}–{bar.high:.{panel.digits}f}]"
+    interval = "" if bar.low is None or bar.high is None else f" [{bar.low:.{panel.digits}f}, {bar.high:.{panel.digits}f}]"
     return f"{bar.value:.{panel.digits}f}{interval}{' ' if bar.note else ''}{printable(bar.note)}"
 
 
@@ -140,7 +140,7 @@ def _draw(panel: BarPanel, axes: Axes) -> None:
     for place, group in enumerate(panel.groups):
         axes.barh([0], [0], color=COLORS[place % len(COLORS)], label=group)
     if panel.groups:
-        axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=4.4, ncols=2)
     axes.set_yticks(places, [_short(bar.name, _LONGEST_DRAWN) for bar in panel.bars], fontsize=8.5)
     axes.set_ylim(len(panel.bars) - 0.4, -0.6)
     low, high = panel.reach()

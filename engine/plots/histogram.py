@@ -147,9 +147,17 @@ def _draw(panel: Histogram, axes: Axes) -> None:
         axes.plot(*panel.density(values), color=shade, linewidth=1.8)
     if panel.logarithmic:
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")  # powers of ten would be set as formulas, which the style keeps out
     axes.set_title(panel.title, pad=18 if panel.note else 8)
     axes.annotate(panel.note, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel("density")
     widest = max(map(len, panel.series), default=0)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=2 if widest <= 26 else 1)
+    axes.legend(
+        frameon=False,
+        fontsize=8.5,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        borderaxespad=4.4,
+        ncols=2 if widest <= 26 else 1,
+    )

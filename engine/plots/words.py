@@ -73,11 +73,12 @@ class WordCloudPicture:
 
 
 def _outlines(words: tuple[Word, ...]):
-    """A patch for each word that found room, upright or turned, its ink where the library put it."""
+    """A patch for each word that found room, upright or turned, where the library put it."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.patches import PathPatch
     from matplotlib.textpath import TextPath
     from matplotlib.transforms import Affine2D
+    from PIL import ImageFont
     from wordcloud import WordCloud
 
     frequencies: dict[str, float] = {}
@@ -93,11 +94,10 @@ def _outlines(words: tuple[Word, ...]):
     ).generate_from_frequencies(frequencies)
     for rank, ((word, _), size, (row, column), turned, _color) in enumerate(cloud.layout_):
         path = TextPath((0, 0), word, size=size, prop=typeface)
-        flip = Affine2D().scale(1, -1)  # the picture's rows go down
-        box = path.transformed(flip).get_extents()
-        place = flip.translate(-box.x0, -box.y0)
+        place = Affine2D().translate(0, -path.get_extents().y1).scale(1, -1)  # rows go down; letters keep room at their left
         if turned is not None:
-            place = place.rotate_deg(-90).translate(0, box.width)
+            advance = ImageFont.truetype(_font_file(), size).getlength(word)
+            place = place.rotate_deg(-90).translate(0, advance)
         yield PathPatch(path.transformed(place.translate(column, row)), facecolor=COLORS[rank % len(COLORS)], linewidth=0)
 
 
