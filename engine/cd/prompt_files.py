@@ -42,7 +42,7 @@ def read_file(name: str, column: str | None, keys: Sequence[str]) -> list[Found]
     elif not path.exists():
         raise InputError(f"There is no file of prompts {path}; check its name, or give texts with --prompt.")
     elif suffix == ".txt":
-        found = [Found(line, f"{path}:{row}") for row, line in enumerate(_text(path).split("\n"), 1)]
+        found = [Found(line, f"{path}:{row}") for row, line in enumerate(file_text(path).split("\n"), 1)]
     elif suffix in TABLES:
         found = _column(path, column)
     elif suffix in RECORDS:
@@ -71,7 +71,7 @@ def _files(folder: Path) -> list[Path]:
     return files
 
 
-def _text(path: Path) -> str:
+def file_text(path: Path) -> str:
     """The whole file, its line ends as \\n."""
     try:
         content = path.read_bytes()
@@ -90,7 +90,7 @@ def _text(path: Path) -> str:
 
 
 def _column(path: Path, column: str | None) -> list[Found]:
-    reader = csv.reader(io.StringIO(_text(path), newline=""), delimiter=TABLES[path.suffix.lower()], strict=True)
+    reader = csv.reader(io.StringIO(file_text(path), newline=""), delimiter=TABLES[path.suffix.lower()], strict=True)
     found: list[Found] = []
     try:
         header = next(reader)
@@ -109,7 +109,7 @@ def _column(path: Path, column: str | None) -> list[Found]:
         raise InputError(f"{path}:{reader.line_num} is no row of a table ({error}); mend its quotes.") from error
     if column is None and found and all(_is_number(one.text) for one in found):
         raise InputError(
-            f"Column {header[chosen]!r} of {path} holds numbers, not prompts; give --column, one of {_listed(header)}."
+            f"Column {header[chosen]!r} of {path} holds numbers, not prompts; give --column, one of {listed(header)}."
         )
     return found
 
@@ -124,12 +124,12 @@ def _chosen_column(path: Path, header: Sequence[str], column: str | None) -> int
         if column.isascii() and column.isdigit() and 1 <= int(column) <= len(header):
             return int(column) - 1
         raise InputError(
-            f"{path} has no column {column!r}; give --column one of {_listed(header)}, or a number from 1 to {len(header)}."
+            f"{path} has no column {column!r}; give --column one of {listed(header)}, or a number from 1 to {len(header)}."
         )
     usual = [number for number, name in enumerate(header) if name.strip().lower() in _USUAL]
     if len(usual) > 1:
         raise InputError(
-            f"Several columns of {path} may hold the prompts; give --column, one of {_listed([header[i] for i in usual])}."
+            f"Several columns of {path} may hold the prompts; give --column, one of {listed([header[i] for i in usual])}."
         )
     if usual:
         return usual[0]
@@ -139,14 +139,16 @@ def _chosen_column(path: Path, header: Sequence[str], column: str | None) -> int
 
 
 @dataclass(frozen=True, slots=True)
-class _Record:
+class Record:
+    """A record of JSON and where it stands, for messages."""
+
     value: Any
     path: Path
     place: str
 
 
 def _records(paths: Sequence[Path], keys: Sequence[str]) -> list[Found]:
-    records = [record for path in paths for record in _read_records(path)]
+    records = [record for path in paths for record in read_records(path)]
     by_set = {} if keys else _usual_keys(records)
     found = []
     for record in records:
@@ -156,7 +158,7 @@ def _records(paths: Sequence[Path], keys: Sequence[str]) -> list[Found]:
             name = next((key for key in chosen if key in value), None)
             if name is None:
                 raise InputError(
-                    f"{record.place} has none of the keys {_listed(chosen)} but {_listed(sorted(value))}; add one to --keys."
+                    f"{record.place} has none of the keys {listed(chosen)} but {listed(sorted(value))}; add one to --keys."
                 )
             value = value[name]
         if not isinstance(value, str):
@@ -167,12 +169,13 @@ def _records(paths: Sequence[Path], keys: Sequence[str]) -> list[Found]:
     return found
 
 
-def _read_records(path: Path) -> Iterator[_Record]:
-    text = _text(path)
+def read_records(path: Path) -> Iterator[Record]:
+    """The records of a .jsonl or .json file."""
+    text = file_text(path)
     if path.suffix.lower() == ".jsonl":
         for row, line in enumerate(text.split("\n"), 1):
             if line.strip():
-                yield _Record(_parsed(line, f"{path}:{row}"), path, f"{path}:{row}")
+                yield Record(_parsed(line, f"{path}:{row}"), path, f"{path}:{row}")
         return
     value = _parsed(text, str(path))
     if not isinstance(value, list):
@@ -180,7 +183,7 @@ def _read_records(path: Path) -> Iterator[_Record]:
             f"{path} holds {_kind(value)}, not a list of records; it must be a JSON list, or JSON lines in a .jsonl."
         )
     for number, record in enumerate(value, 1):
-        yield _Record(record, path, f"{path}, record {number},")
+        yield Record(record, path, f"{path}, record {number},")
 
 
 def _parsed(text: str, place: str) -> Any:
@@ -193,7 +196,7 @@ def _parsed(text: str, place: str) -> Any:
         raise InputError(f"{place} is not JSON that can be read ({error}); mend it.") from error
 
 
-def _usual_keys(records: Sequence[_Record]) -> dict[tuple[str, ...], tuple[str, ...]]:
+def _usual_keys(records: Sequence[Record]) -> dict[tuple[str, ...], tuple[str, ...]]:
     """For every set of keys that records have, the one that holds the prompt: there must be no doubt about it."""
     sets = Counter(tuple(sorted(record.value)) for record in records if isinstance(record.value, dict))
     chosen: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -202,7 +205,7 @@ def _usual_keys(records: Sequence[_Record]) -> dict[tuple[str, ...], tuple[str, 
         if len(usual) == 1:
             chosen[names] = usual
     if len(chosen) < len(sets) or len({*chosen.values()}) > 1:
-        shown = "; ".join(f"{_listed(names)} ({count} records)" for names, count in sets.most_common(_SHOWN))
+        shown = "; ".join(f"{listed(names)} ({count} records)" for names, count in sets.most_common(_SHOWN))
         more = f" and {len(sets) - _SHOWN} more sets" if len(sets) > _SHOWN else ""
         where = records[0].path if len({record.path for record in records}) == 1 else "these files"
         raise InputError(
@@ -212,7 +215,7 @@ def _usual_keys(records: Sequence[_Record]) -> dict[tuple[str, ...], tuple[str, 
     return chosen
 
 
-def _listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str]) -> str:
     shown = ", ".join(printable(repr(name)) for name in names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from engine.cd.pair import Pair, PairPrompt
     from engine.chats import Encoded
 
-_BEGIN = ("<|begin_of_text|>", "<begin_of_text>")
+BEGIN = ("<|begin_of_text|>", "<begin_of_text>")
 """Written before texts by the published tools; the tokenizer or the template puts the token there itself."""
 _STAND_IN = "Tiller5c0e72"
 """Stands for a private prefix, to see what a template writes behind one."""
@@ -205,7 +205,7 @@ def _check_text(text: str) -> None:
 
 def _without_begin(text: str) -> str:
     """Without the begin marker that published files put before texts, and the `|` that they put behind it."""
-    for marker in _BEGIN:
+    for marker in BEGIN:
         if text.startswith(marker):
             return text.removeprefix(marker).removeprefix("|")
     return text
