@@ -14,14 +14,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from engine.cd.beams import search
 from engine.cd.book import NumberBook
 from engine.cd.combination import combine
-from engine.cd.forcing import prompt_numbers
+from engine.cd.forcing import prompt_numbers, score
 from engine.cd.numbers import TokenNumbers
 from engine.cd.options import check_combination
 from engine.cd.pair import Pair, PairPrompt
 from engine.cd.settings import TextSettings
-from engine.cd.state import PairState, check_lengths, faulty, stop_ids
+from engine.cd.state import PairState, check_lengths, faulty, prompt_size, stop_ids, without
 from engine.errors import EngineError
 from engine.forward import enough_memory
 from engine.sampling import Sampling
@@ -54,23 +55,22 @@ def decode(
 ) -> Iterator[tuple[int, PairCompletion]]:
     """Yield (index in `rows`, its text), a batch at a time, long prompts first: a batch that is too large fails at once.
 
+    With beams nothing is drawn, so seeds do not matter: rows of one prompt get its texts in their order, the best first.
     `use_cache=False` computes every step from the first token; it is there to be compared with.
     """
+    if settings.num_beams is not None:
+        yield from _searched(pair, rows, settings, use_cache)
+        return
     check_combination(settings)
     sizes = [(row.prompt, settings.max_new_tokens) for row in rows]
     check_lengths(pair, sizes, "shorten the prompts or give a smaller --max-new-tokens")
-    order = sorted(range(len(rows)), key=lambda index: _size(rows[index].prompt), reverse=True)
+    order = sorted(range(len(rows)), key=lambda index: prompt_size(rows[index].prompt), reverse=True)
     for start in range(0, len(order), settings.batch_size):
         chosen = order[start : start + settings.batch_size]
         batch = [rows[index] for index in chosen]
         with enough_memory(len(batch)):
             written = _write(pair, batch, settings, use_cache)
         yield from zip(chosen, written, strict=True)
-
-
-def _size(prompt: PairPrompt) -> tuple[object, ...]:
-    """Prompts of like length come together, and equal ones beside each other."""
-    return len(prompt.starting), len(prompt.comparison), prompt.starting, prompt.comparison
 
 
 def _write(pair: Pair, batch: Sequence[PairRow], settings: TextSettings, use_cache: bool) -> list[PairCompletion]:
@@ -86,7 +86,7 @@ def _write(pair: Pair, batch: Sequence[PairRow], settings: TextSettings, use_cac
     current = None
     while not writing.over:
         starting, comparison = state.next(current)
-        combined = combine(_without(starting, forbidden), _without(comparison, forbidden), settings)
+        combined = combine(without(starting, forbidden), without(comparison, forbidden), settings)
         alive, column = writing.alive, np.full(len(writing.alive), writing.step)
         current = writing.write(combined, partial(_fault, pair, starting))
         book.note(alive, column, starting, comparison, current)
@@ -101,18 +101,31 @@ def _write(pair: Pair, batch: Sequence[PairRow], settings: TextSettings, use_cac
     return completions
 
 
+def _searched(
+    pair: Pair, rows: Sequence[PairRow], settings: TextSettings, use_cache: bool
+) -> Iterator[tuple[int, PairCompletion]]:
+    """Beams lose their numbers when they are chosen anew at every step, so those of the best are read off their texts at the
+    end."""
+    owners: dict[PairPrompt, list[int]] = {}
+    for index, row in enumerate(rows):
+        owners.setdefault(row.prompt, []).append(index)
+    prompts, weights = list(owners), (settings.starting_weight, settings.comparison_weight)
+    for place, beams in search(pair, prompts, settings, use_cache):
+        prompt, indices = prompts[place], owners[prompts[place]]
+        if len(indices) > len(beams):
+            raise EngineError(
+                f"Beam search found {len(beams)} texts for a prompt where {len(indices)} are asked for: the rule leaves no "
+                "more ways to go on; give fewer --samples, a smaller --mask or more --num-beams."
+            )
+        best = beams[: len(indices)]
+        for number, generated, own in score(pair, [(prompt, beam.ids) for beam in best], settings, weights):
+            yield indices[number], PairCompletion(best[number].ids, best[number].finish, generated, own)
+
+
 def ended(tokens: Sequence[int], stops: frozenset[int]) -> tuple[tuple[int, ...], Finish]:
     """A text's ids up to its first stop token, and why it ends there."""
     end = next((step for step, token in enumerate(tokens) if token in stops), None)
     return tuple(tokens[:end]), "length" if end is None else "stop"
-
-
-def _without(logits: Tensor, forbidden: Sequence[int]) -> Tensor:
-    """Logits of a model that cannot say some tokens. It is asked of both before they are combined, so that neither the mask nor
-    the difference can leave nothing else."""
-    if not forbidden:
-        return logits
-    return logits.index_fill(-1, torch.tensor(forbidden, device=logits.device), -torch.inf)
 
 
 def _fault(pair: Pair, starting: Tensor) -> EngineError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor
 
 from engine.cd.pair import Member, Pair, PairPrompt
@@ -66,6 +67,19 @@ def check_lengths(pair: Pair, sizes: Sequence[tuple[PairPrompt, int]], advice: s
     )
     for member, lengths in sides:
         check_length(member.model, max(lengths, default=0), advice)
+
+
+def prompt_size(prompt: PairPrompt) -> tuple[object, ...]:
+    """To sort by: prompts of like length come together, and equal ones beside each other."""
+    return len(prompt.starting), len(prompt.comparison), prompt.starting, prompt.comparison
+
+
+def without(logits: Tensor, forbidden: Sequence[int]) -> Tensor:
+    """Logits of a model that cannot say some tokens. It is asked of both before they are combined, so that neither the mask nor
+    the difference can leave nothing else."""
+    if not forbidden:
+        return logits
+    return logits.index_fill(-1, torch.tensor(forbidden, device=logits.device), -torch.inf)
 
 
 def faulty(pair: Pair, starting_is_sound: bool) -> EngineError:
