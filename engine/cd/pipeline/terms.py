@@ -1,0 +1,129 @@
+"""What the texts of two models are told apart by, and which words of prompts go with divergence: found by counting.
+
+Owns the arithmetic of terms: log-odds of being in a text, with their standard error. It tests nothing: what it finds on
+development prompts are suggestions.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+_LONGEST = 4  # words of a term
+_FEWEST = 3  # texts, or prompts, that a term must be in
+_SAME = 0.8  # share of texts in common from which on two terms are one finding
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """z: log-odds ratio over its standard error, above 0 where the first side has it more. first, second: shares of texts."""
+
+    text: str
+    z: float
+    first: float
+    second: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptWord:
+    """prompts: the ids of those that have the word; high, low: mean divergence with and without it; z of the rank sum."""
+
+    word: str
+    z: float
+    high: float
+    low: float
+    prompts: tuple[str, ...]
+
+
+def distinguishing(first: Sequence[str], second: Sequence[str], most: int) -> list[Term]:
+    """Terms of one to four words by |z|, each standing for all that occur in nearly the same texts: the longest is kept.
+
+    z = (logit a - logit b) / s with half a text added to every count (Haldane's correction, so that none is infinite).
+    """
+    if not first or not second:
+        return []
+    where: dict[str, set[int]] = defaultdict(set)
+    forms: dict[str, Counter[str]] = defaultdict(Counter)
+    for place, text in enumerate([*first, *second]):
+        for form in _ngrams(text):
+            where[form.casefold()].add(place)
+            forms[form.casefold()][form] += 1
+    found = []
+    for term, places in where.items():
+        if len(places) >= _FEWEST:
+            count = sum(place < len(first) for place in places)
+            found.append((_z(count, len(first), len(places) - count, len(second)), term, count))
+    found.sort(key=lambda one: (-abs(one[0]), -len(one[1].split()), one[1]))
+    kept: list[tuple[float, str, int]] = []
+    for z, term, count in found:
+        twin = next((place for place, (_, other, _) in enumerate(kept) if _overlap(where[term], where[other]) >= _SAME), None)
+        if twin is not None:
+            if len(term.split()) > len(kept[twin][1].split()):
+                kept[twin] = (z, term, count)
+        elif len(kept) < most:
+            kept.append((z, term, count))
+    return [
+        Term(_usual(forms[term]), z, count / len(first), (len(where[term]) - count) / len(second)) for z, term, count in kept
+    ]
+
+
+def dividing_words(prompts: Mapping[str, str], divergences: Mapping[str, float], most: int) -> list[PromptWord]:
+    """Words of prompts by |z| of their divergences' ranks (Mann and Whitney). prompts: id → text; divergences: by id."""
+    known = [name for name in sorted(prompts) if name in divergences and math.isfinite(divergences[name])]
+    if len(known) < 2 * _FEWEST:
+        return []
+    from scipy.stats import rankdata
+
+    ranks = dict(zip(known, rankdata([divergences[name] for name in known]).tolist(), strict=True))
+    where: dict[str, list[str]] = defaultdict(list)
+    for name in known:
+        for word in sorted({word.casefold() for word in _WORD.findall(prompts[name])}):
+            where[word].append(name)
+    found: dict[tuple[str, ...], PromptWord] = {}
+    for word in sorted(where):
+        having = where[word]
+        if not _FEWEST <= len(having) <= len(known) - _FEWEST:
+            continue
+        others = [name for name in known if name not in set(having)]
+        expected = len(having) * (len(known) + 1) / 2
+        error = math.sqrt(len(having) * len(others) * (len(known) + 1) / 12)
+        high, low = (sum(divergences[name] for name in names) / len(names) for names in (having, others))
+        z = (sum(ranks[name] for name in having) - expected) / error
+        found.setdefault(
+            tuple(having), PromptWord(word, z, high, low, tuple(having))
+        )  # words of the same prompts are one finding
+    return sorted(found.values(), key=lambda one: (-abs(one.z), one.word))[:most]
+
+
+def words(text: str) -> list[str]:
+    return _WORD.findall(text)
+
+
+def has_word(text: str, word: str) -> bool:
+    return word.casefold() in {found.casefold() for found in _WORD.findall(text)}
+
+
+def _ngrams(text: str) -> Iterator[str]:
+    """Runs of words as they stand in the text, punctuation between them kept: a phrase must be found in the text again."""
+    places = [found.span() for found in _WORD.finditer(text)]
+    for start in range(len(places)):
+        for end in range(start, min(start + _LONGEST, len(places))):
+            yield text[places[start][0] : places[end][1]]
+
+
+def _z(count: int, total: int, other: int, other_total: int) -> float:
+    cells = [number + 0.5 for number in (count, total - count, other, other_total - other)]
+    return (math.log(cells[0] / cells[1]) - math.log(cells[2] / cells[3])) / math.sqrt(sum(1 / cell for cell in cells))
+
+
+def _overlap(one: set[int], other: set[int]) -> float:
+    return len(one & other) / len(one | other)
+
+
+def _usual(forms: Counter[str]) -> str:
+    """How a term is written most often."""
+    return min(forms, key=lambda form: (-forms[form], form))
