@@ -37,10 +37,10 @@ def read_file(name: str, column: str | None, keys: Sequence[str]) -> list[Found]
     """Every prompt of a file or folder, in its order; none is blank. Raises InputError in one sentence with file and line."""
     path = Path(name).expanduser()
     suffix = path.suffix.lower()
+    if not _is_there(path):
+        raise InputError(f"There is no file of prompts {printable(name)}; check its name, or give texts with --prompt.")
     if path.is_dir():
         found = _records(_files(path), keys)
-    elif not path.exists():
-        raise InputError(f"There is no file of prompts {path}; check its name, or give texts with --prompt.")
     elif suffix == ".txt":
         found = [Found(line, f"{path}:{row}") for row, line in enumerate(file_text(path).split("\n"), 1)]
     elif suffix in TABLES:
@@ -64,6 +64,13 @@ def read_file(name: str, column: str | None, keys: Sequence[str]) -> list[Found]
     return kept
 
 
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a text that is too long for a file's name
+        return False
+
+
 def _files(folder: Path) -> list[Path]:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in RECORDS and path.is_file())
     if not files:
@@ -77,8 +84,6 @@ def file_text(path: Path) -> str:
         content = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror}); check its name and permissions.") from error
-    if not content.strip():
-        raise InputError(f"{path} is empty; fill it, or give another file.")
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -86,6 +91,8 @@ def file_text(path: Path) -> str:
         raise InputError(
             f"{path}:{line} is not UTF-8 text (byte {content[error.start]:#04x}); save the file as UTF-8."
         ) from error
+    if not text.strip():
+        raise InputError(f"{path} is empty; fill it, or give another file.")
     return text.replace("\r\n", "\n")
 
 
@@ -93,8 +100,8 @@ def _column(path: Path, column: str | None) -> list[Found]:
     reader = csv.reader(io.StringIO(file_text(path), newline=""), delimiter=TABLES[path.suffix.lower()], strict=True)
     found: list[Found] = []
     try:
-        header = next(reader)
-        chosen = _chosen_column(path, header, column)
+        header = next(row for row in reader if row)
+        chosen, guessed = _chosen_column(path, header, column)
         begin = reader.line_num + 1
         for cells in reader:
             if cells and len(cells) != len(header):
@@ -107,22 +114,23 @@ def _column(path: Path, column: str | None) -> list[Found]:
             begin = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"{path}:{reader.line_num} is no row of a table ({error}); mend its quotes.") from error
-    if column is None and found and all(_is_number(one.text) for one in found):
+    if guessed and found and all(_is_number(one.text) for one in found):
         raise InputError(
             f"Column {header[chosen]!r} of {path} holds numbers, not prompts; give --column, one of {listed(header)}."
         )
     return found
 
 
-def _chosen_column(path: Path, header: Sequence[str], column: str | None) -> int:
-    """A column by name, else by number; if none is named, the one that is usually called so, else the second as published."""
+def _chosen_column(path: Path, header: Sequence[str], column: str | None) -> tuple[int, bool]:
+    """A column by name, else by number; if none is named, the one that is usually called so, else the second as published.
+    → its place, and whether it was guessed."""
     if column is not None:
         if header.count(column) > 1:
             raise InputError(f"{path} has several columns {column!r}; give --column a number from 1 to {len(header)}.")
         if column in header:
-            return header.index(column)
+            return header.index(column), False
         if column.isascii() and column.isdigit() and 1 <= int(column) <= len(header):
-            return int(column) - 1
+            return int(column) - 1, False
         raise InputError(
             f"{path} has no column {column!r}; give --column one of {listed(header)}, or a number from 1 to {len(header)}."
         )
@@ -132,10 +140,10 @@ def _chosen_column(path: Path, header: Sequence[str], column: str | None) -> int
             f"Several columns of {path} may hold the prompts; give --column, one of {listed([header[i] for i in usual])}."
         )
     if usual:
-        return usual[0]
+        return usual[0], False
     chosen = min(1, len(header) - 1)
     notice(f"prompts are taken from column {printable(header[chosen])!r} of {path.name}; --column chooses another")
-    return chosen
+    return chosen, True
 
 
 @dataclass(frozen=True, slots=True)
