@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from engine.cd import score_settings as score
 from engine.cd import settings as steps
+from engine.cd import show_settings as show
+from engine.cd.analysis import settings as analysis
+from engine.cd.analysis import stats_settings as stats
 from engine.cd.pipeline import settings as pipeline
 from engine.cd.search import settings as search
 from engine.command_line import Steps, run_step
 
 STEPS: Steps = {
     "decode": (steps.DecodeSettings, "write texts with two models and measure where they differ"),
+    "score": (score.ScoreSettings, "measure texts from elsewhere with two models"),
+    "show": (show.ShowSettings, "show texts, coloured and sorted by how the models differ; cells side by side"),
+    "stats": (stats.StatsSettings, "how divergences, perplexities and entropies are spread, and whether runs differ"),
+    "ngrams": (stats.NgramSettings, "the words or tokens that the divergence falls on, as a table and a cloud"),
+    "analyse": (analysis.AnalyseSettings, "find what tells clusters or two cells' texts apart, and test it"),
     "search show": (search.SearchShowSettings, "show what a search has found"),
     "search import": (search.SearchImportSettings, "turn a prompt file of the original program into a wording"),
     "search": (search.SearchSettings, "search for prompts on which the two models differ"),

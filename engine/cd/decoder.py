@@ -18,6 +18,7 @@ from engine.cd.records import MeasuredText
 from engine.cd.score_settings import scored_of
 from engine.cd.scorer import ExternalText, Scorer, with_numbers
 from engine.cd.settings import PairSettings, TextSettings
+from engine.cd.vocabulary import FACT, record_vocabulary
 from engine.cd.writing import CellTexts, TextWriter
 from engine.errors import InputError
 from engine.store import Response, record_cell, response_id, text_hash
@@ -55,6 +56,11 @@ class Decoder:
         settings = TextSettings.model_validate(self.settings.text_settings().model_dump() | changes)
         return Decoder(self.workspace, settings, self.source, self._opened)
 
+    @property
+    def added(self) -> int:
+        """How many texts were written or measured here."""
+        return self._written.added
+
     def texts(self, prompts: Sequence[AskedPrompt], samples: int | None = None) -> dict[str, list[MeasuredText]]:
         """{prompt id: its texts, sample by sample}; what is missing is written first, and so are the numbers of texts that lack
         them, or lack those of the prompt where the settings want them. samples: per prompt (None: as the settings say)."""
@@ -87,7 +93,8 @@ class Decoder:
         if not (missing or unmeasured or lacking):
             return
         pair = self._opened()
-        facts = {**self.source.facts(), "rule": rule_words(self.settings)}
+        vocabulary = record_vocabulary(self.workspace, pair.starting.model.tokenizer)
+        facts = {**self.source.facts(), "rule": rule_words(self.settings), FACT: vocabulary}
         record_cell(self.workspace, self.key, self.settings, self.source.inputs(), facts)
         if unmeasured or lacking:
             weights = (self.settings.starting_weight, self.settings.comparison_weight)

@@ -16,6 +16,7 @@ from engine.cd.prompts import AskedPrompt
 from engine.cd.records import MeasuredText
 from engine.cd.score_settings import ScoredSettings
 from engine.cd.settings import MeasureSettings
+from engine.cd.vocabulary import FACT, record_vocabulary
 from engine.cd.writing import CellTexts, TextWriter
 from engine.store import Response, record_cell, response_id, text_hash
 from engine.workspace import Workspace, find_workspace
@@ -45,6 +46,11 @@ class Scorer:
         self._opened = opened
         self._written = CellTexts(workspace, self.key)
 
+    @property
+    def added(self) -> int:
+        """How many texts were written or measured here."""
+        return self._written.added
+
     def scored(self, texts: Sequence[ExternalText]) -> list[MeasuredText]:
         """Each text with its numbers, in their order; equal texts behind equal prompts are one record."""
         responses = {response.id: response for response in map(self._response, texts)}
@@ -61,7 +67,8 @@ class Scorer:
         self, unmeasured: Sequence[Response], lacking: Sequence[MeasuredText], prompts: Mapping[str, AskedPrompt]
     ) -> None:
         pair, settings = self._opened(), self.settings
-        facts = {**self.source.facts(), "rule": "texts from elsewhere"}
+        vocabulary = record_vocabulary(self.workspace, pair.starting.model.tokenizer)
+        facts = {**self.source.facts(), "rule": "texts from elsewhere", FACT: vocabulary}
         record_cell(self.workspace, self.key, settings, self.source.inputs(), facts)
         bare, new = self._written.bare(), {response.id: response for response in unmeasured}
         weights = (settings.starting_weight, settings.comparison_weight)

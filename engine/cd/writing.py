@@ -17,10 +17,11 @@ from engine.workspace import Workspace
 
 
 class CellTexts:
-    """The texts of a cell: read once, then those that this process adds."""
+    """The texts of a cell: read once, then those that this process adds, or measures: `added` of them."""
 
     def __init__(self, workspace: Workspace, cell: str) -> None:
         self.workspace, self.cell = workspace, cell
+        self.added = 0
         self._texts: dict[str, MeasuredText] | None = None
         self._bare: dict[str, Response] = {}
 
@@ -35,6 +36,7 @@ class CellTexts:
 
     def add(self, texts: Sequence[MeasuredText]) -> None:
         known = self._read()
+        self.added += len(texts)
         for text in texts:
             known[text.id] = text
             self._bare.pop(text.id, None)

@@ -13,6 +13,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from engine.plots.page import page
 from engine.printable import printable
@@ -64,7 +65,8 @@ class ColoredTexts:
         parts = [printable(self.title), *([self.note] if self.note else []), self._scale(color)]
         for one in self.texts:
             lead = [f"{printable(one.lead)} ▸"] if one.lead else []
-            body = _wrapped([Piece(line) for line in lead] + list(one.pieces), width - _INDENT, color)
+            pieces = [*map(Piece, lead), *(one.pieces if color else _bracketed(one.pieces))]
+            body = _wrapped(pieces, width - _INDENT, color)
             parts += ["", printable(one.heading), *(" " * _INDENT + line for line in body)]
         return "\n".join(parts)
 
@@ -129,13 +131,13 @@ def _wrapped(pieces: Sequence[Piece], width: int, color: bool) -> list[str]:
 
     lines, room = [""], width
     for word in _words(pieces):
-        size = sum(cell_len(_shown(piece, color)) for piece in word)
+        size = sum(cell_len(_shown(piece)) for piece in word)
         fresh = room < width
         if size > room and fresh:
             lines.append("")
             room, fresh = width, False
         for piece in word:
-            shown = _shown(piece, color)
+            shown = _shown(piece)
             if not fresh and room == width:
                 shown = shown.lstrip(" ")  # the line's end stands for it
             for part in chop_cells(shown, width) if shown else []:
@@ -167,14 +169,26 @@ def _at_spaces(piece: Piece) -> list[Piece]:
     return [Piece(word if number == 0 else " " + word) for number, word in enumerate(words)]
 
 
-def _shown(piece: Piece, color: bool) -> str:
-    said = printable(piece.text) or _SPLIT
-    if color or piece.value is None:
-        return said
-    opening, closing = _BRACKETS[min(int(abs(piece.shade) * 3), 2)]
-    inner = said.lstrip(" ")
-    sign = "−" if piece.shade < 0 and opening else ""
-    return f"{said[: len(said) - len(inner)]}{opening}{sign}{inner}{closing}"
+def _shown(piece: Piece) -> str:
+    return printable(piece.text) or ("" if piece.value is None else _SPLIT)
+
+
+def _bracketed(pieces: Sequence[Piece]) -> list[Piece]:
+    """Without colours: one pair of brackets around all neighbours of like strength, behind the space before them."""
+    shown: list[Piece] = []
+    for (level, minus), run in groupby(pieces, key=_level):
+        opening, closing = _BRACKETS[level]
+        said = [_shown(piece) for piece in run]
+        word = said[0].lstrip(" ")
+        said[0] = said[0][: len(said[0]) - len(word)] + opening + ("−" if minus else "") + word
+        said[-1] += closing
+        shown += map(Piece, said)
+    return shown
+
+
+def _level(piece: Piece) -> tuple[int, bool]:
+    level = 0 if piece.value is None else min(int(abs(piece.shade) * 3), 2)
+    return level, level > 0 and piece.shade < 0
 
 
 def _painted(text: str, place: float) -> str:
