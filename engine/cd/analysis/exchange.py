@@ -38,26 +38,29 @@ class Exchange:
             yield places
 
 
-def of_two_sets(prompts: Sequence[str], first: NDArray[np.bool_], unit: Unit) -> Exchange:
-    """For two sets of texts. A prompt that was asked in both compares them on its own: as a whole it changes sides (unit
-    "prompt", as many texts on either side), or its texts do so one by one. Prompts of one set only change sides among them.
+def of_two_sets(prompts: Sequence[str], first: NDArray[np.bool_], shared: Unit, alone: Unit | None = None) -> Exchange:
+    """For two sets of texts. A prompt that was asked in both compares them on its own: its texts change sides one by one
+    (shared "text"), or all at once ("prompt", with as many texts on either side). Prompts of one set only change sides with
+    each other (alone "prompt"), or their texts do; None: as of the shared ones.
 
-    prompts: of each text. first: [texts], whether it is of the first set.
+    prompts: of each text. first: [texts], whether it is of the first set. Texts of a prompt by one model are drawn each on
+    their own, so that one by one is exact where nothing differs for any prompt. All at once asks more: that a difference does
+    not go one way for one prompt and the other for the next.
     """
     known = _positions(prompts)
     families: list[NDArray[np.intp]] = []
-    alone: dict[str, NDArray[np.intp]] = {}
+    left: dict[str, NDArray[np.intp]] = {}
     for prompt, positions in known.items():
         here, there = positions[first[positions]], positions[~first[positions]]
         if not len(here) or not len(there):
-            alone[prompt] = positions
-        elif unit == "text":
+            left[prompt] = positions
+        elif shared == "text":
             families.append(positions[:, None])
         elif len(here) == len(there):
             families.append(np.stack([here, there]))
         else:
             raise ValueError(f"prompt {prompt} has {len(here)} texts on one side, {len(there)} on the other")
-    return Exchange((*families, *_among(alone, unit)), len(prompts))
+    return Exchange((*families, *_among(left, alone or shared)), len(prompts))
 
 
 def of_one_set(prompts: Sequence[str], unit: Unit) -> Exchange:

@@ -22,14 +22,15 @@ from engine.cd.analysis.validation import CHANCE, Cases, Validation, discriminat
 from engine.significance import benjamini_hochberg
 
 Kind = Literal["label", "share"]
-_ROUNDS = 2  # random pairs that a text is in, where there is no text of the same prompt to compare it with
+_ROUNDS = 3  # random pairs that a text is in
 Positions = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One test and what it is about. adjusted: its p-value corrected for all tests of the analysis. chosen_by: the metric on
-    the texts that labels were chosen on. unanswered: texts or pairs that the judge said nothing of."""
+    the texts that labels were chosen on. unanswered: texts or pairs that the judge said nothing of. loss_shift: how much more
+    the mean token loss under S exceeds that under C in the group that the statement is about than in the other, nats."""
 
     kind: Kind
     comparison: str
@@ -40,6 +41,7 @@ class Finding:
     adjusted: float = 1.0
     chosen_by: float | None = None
     unanswered: int = 0
+    loss_shift: float = 0.0
 
     def validated(self, alpha: float) -> bool:
         return self.adjusted < alpha
@@ -73,9 +75,9 @@ class Trial:
         if not written:
             return Skipped(comparison.name, comparison.region, "no label came of the texts to write from")
         ranked = sorted(((self._chosen_by(comparison, label), label) for label in written), key=lambda one: -one[0])
-        held = [(metric, label) for metric, label in ranked if metric > CHANCE][: settings.keep]
+        held = [(metric, label) for metric, label in ranked if metric >= CHANCE][: settings.keep]
         if not held:
-            return Skipped(comparison.name, comparison.region, "no label held on the texts kept for choosing")
+            return Skipped(comparison.name, comparison.region, "on the texts kept for choosing no label held")
         found = [finding for metric, label in held if (finding := self._tested(comparison, label, metric)) is not None]
         return found or Skipped(comparison.name, comparison.region, "the judge gave no answers")
 
@@ -105,7 +107,8 @@ class Trial:
             return None
         result = self._validated(cases, positive, f"{comparison.name}:{label.text}")
         about = (comparison.name, comparison.region, label.text, label.terms)
-        return Finding("label", *about, result, chosen_by=chosen_by, unanswered=unanswered)
+        shift = _loss_shift(self.texts, comparison)
+        return Finding("label", *about, result, chosen_by=chosen_by, unanswered=unanswered, loss_shift=shift)
 
     def _validated(self, cases: Cases, positive: NDArray[np.bool_], name: str, share: bool = False) -> Validation:
         texts, settings = self.texts, self.settings
@@ -153,23 +156,31 @@ def judged(texts: Texts, comparison: Comparison, part: Part, most: int) -> Posit
 
 def pairs_of(texts: Texts, positions: Sequence[int] | Positions, seed: int) -> list[tuple[int, int]]:
     """Pairs of places in `positions` to compare head to head, chosen so that no rearrangement would have chosen others: where
-    whole prompts change sides, the texts of a prompt in turn, one of either set; else, and for what is left, at random."""
+    whole prompts change sides, the texts of a prompt in turn, one of either set; else at random, of two sets among the texts
+    of a prompt."""
     generator = np.random.default_rng([seed, 2])
     sides: dict[str, tuple[list[int], list[int]]] = {}
     for place, at in enumerate(positions):
         text = texts.all[at]
         sides.setdefault(text.prompt_id if texts.paired else "", ([], []))[text.of].append(place)
     pairs: list[tuple[int, int]] = []
-    left: list[int] = []
     for one, other in sides.values():
-        matched = min(len(one), len(other)) if texts.unit == "prompt" else 0
+        matched = min(len(one), len(other)) if texts.swaps else 0
         pairs += list(zip(one[:matched], other[:matched], strict=True))
-        left += one[matched:] + other[matched:]
-    for _ in range(_ROUNDS):
-        order = generator.permutation(left).astype(int).tolist()
-        pairs += list(zip(order[::2], order[1::2], strict=False))
+        left = one[matched:] + other[matched:]
+        for _ in range(_ROUNDS):
+            order = generator.permutation(left).astype(int).tolist()
+            pairs += list(zip(order[::2], order[1::2], strict=False))
     turned = generator.random(len(pairs)) < CHANCE
     return [(other, one) if turn else (one, other) for (one, other), turn in zip(pairs, turned, strict=True)]
+
+
+def _loss_shift(texts: Texts, comparison: Comparison) -> float:
+    """0 where a group has no measured text."""
+    losses = np.array([-text.log_ratio for text in texts.all])  # ln S - ln C of a token is minus the difference of its losses
+    known = comparison.among & np.isfinite(losses)
+    groups = [losses[known & comparison.positive], losses[known & ~comparison.positive]]
+    return float(groups[0].mean() - groups[1].mean()) if all(map(len, groups)) else 0.0
 
 
 def _shown(texts: Texts, comparison: Comparison) -> Shown:

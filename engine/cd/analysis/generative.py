@@ -23,9 +23,8 @@ Statistic = Literal["pearson", "auc"]
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The check of one statement. expected: the sign that the association has if the models behave as the texts did: positive
-    where the texts of which it is true had, over those of which it is not, more loss under S than under C. adjusted: p over
-    all statements that were checked."""
+    """The check of one statement. expected: has the sign that the association has if the models treat these texts as they did
+    the analysed ones (`Finding.loss_shift`). adjusted: p corrected for all statements that were checked."""
 
     statement: str
     comparison: str

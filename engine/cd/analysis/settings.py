@@ -53,7 +53,12 @@ class ValidationSettings(BackendSettings):
     label_share: float = option(0.3, "share of prompts that labels are written from", gt=0, lt=1)
     select_share: float = option(0.2, "share of prompts on which labels are chosen; the others are for tests", gt=0, lt=1)
     unit: Literal["prompt", "text"] = option(
-        "prompt", "what is kept together and permuted: all texts of a prompt, or each text (for one or few prompts)"
+        "prompt", "what is kept together in one part: all texts of a prompt, or each text alone (for one or few prompts)"
+    )
+    permute: Literal["text", "prompt"] | None = option(
+        None,
+        "what changes places under the null: each text, or all of a prompt at once (none: the texts of a prompt that both "
+        "cells answer, else whole prompts)",
     )
     permutations: int = option(9999, "rearrangements behind every p-value", ge=19)
     alpha: float = option(0.05, "false discovery rate of all tests together", gt=0, lt=1)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
+_END = re.compile(r"[.!?…:;\n]+(?=\s|$)")  # of a sentence or a clause, which no phrase goes across
 _ALIKE = 0.5  # Jaccard overlap of the texts that two terms occur in, from which on they are one finding
 _DIGITS = 12  # beyond which weights differ by rounding only; of equal ones the longer phrase tells more
 _GAP = "\x1f"
@@ -20,16 +21,23 @@ _GAP = "\x1f"
 
 def terms_of(text: str, longest: int) -> Counter[str]:
     """Words and phrases of up to `longest` words, in lower case, with their counts."""
-    words = _WORD.findall(text.lower())
     return Counter(
-        " ".join(words[start : start + size]) for size in range(1, longest + 1) for start in range(len(words) - size + 1)
+        " ".join(words[start : start + size])
+        for words in _sentences(text)
+        for size in range(1, longest + 1)
+        for start in range(len(words) - size + 1)
     )
 
 
 def contains(text: str, terms: Sequence[str]) -> bool:
     """Whether one of the terms, as whole words, is in the text."""
-    words = f"{_GAP}{_GAP.join(_WORD.findall(text.lower()))}{_GAP}"
+    words = "\n".join(f"{_GAP}{_GAP.join(sentence)}{_GAP}" for sentence in _sentences(text))
     return any(f"{_GAP}{term.replace(' ', _GAP)}{_GAP}" in words for term in terms)
+
+
+def _sentences(text: str) -> list[list[str]]:
+    """The words of each."""
+    return [_WORD.findall(sentence) for sentence in _END.split(text.lower())]
 
 
 def term_weights(classes: Sequence[Sequence[Mapping[str, int]]], target: int) -> dict[str, float]:

@@ -1,14 +1,14 @@
 """The texts of one or two cells as an analysis sees them, and the three parts that they are dealt to.
 
 Owns which texts are taken and where they go: labels are written on one part, the best are chosen on another, and only the third
-is tested on (specs/contrastive_decoding.md §7.15). All texts of a prompt are in one part, whichever set they are of, by a hash
-of the prompt's id, so that more prompts move none to another part.
+is tested on (specs/contrastive_decoding.md §7.15). All texts of a prompt are in one part, whichever set they are of; which one
+is decided by a hash of the prompt's id.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -38,12 +38,14 @@ class AnalysedText:
 
 @dataclass(frozen=True)
 class Texts:
-    """All texts in one order, which every array of an analysis follows. names: of the sets, one or two."""
+    """All texts in one order, which every array of an analysis follows. names: of the sets, one or two. unit: what is dealt to
+    parts. permuted: what changes places; None: texts of prompts that both sets have, else whole units."""
 
     names: tuple[str, ...]
     all: tuple[AnalysedText, ...]
     parts: NDArray[np.str_]
     unit: Unit
+    permuted: Unit | None = None
 
     def __len__(self) -> int:
         return len(self.all)
@@ -71,28 +73,49 @@ class Texts:
         """Positions of the texts that tests are made on."""
         return np.flatnonzero(self.part("test"))
 
+    @property
+    def swaps(self) -> bool:
+        """Whether prompts that both sets have change sides as a whole."""
+        return self.unit == self.permuted == "prompt"
+
     @cached_property
     def exchange(self) -> Exchange:
         """What may change places among the texts of the test part."""
         prompts = [self.all[position].prompt_id for position in self.test]
         if self.paired:
-            return of_two_sets(prompts, self.first[self.test], self.unit)
-        return of_one_set(prompts, self.unit)
+            shared = "prompt" if self.swaps else "text"
+            return of_two_sets(prompts, self.first[self.test], shared, self._alone)
+        return of_one_set(prompts, self._alone)
+
+    @property
+    def _alone(self) -> Unit:
+        return "text" if "text" in (self.unit, self.permuted) else "prompt"
 
 
 def deal(
-    names: tuple[str, ...], found: Sequence[AnalysedText], unit: Unit, label_share: float, select_share: float, seed: int
+    names: tuple[str, ...],
+    found: Sequence[AnalysedText],
+    unit: Unit,
+    permuted: Unit | None,
+    label_share: float,
+    select_share: float,
+    seed: int,
 ) -> Texts:
     """Texts with their parts, ordered by set, prompt and sample."""
     ordered = tuple(sorted(found, key=lambda text: (text.of, text.prompt_id, text.sample)))
-    parts = [part_of(_unit_name(text, unit), label_share, select_share, seed) for text in ordered]
-    return Texts(names, ordered, np.array(parts, dtype="<U6"), unit)
+    parts = parts_of({_unit_name(text, unit) for text in ordered}, label_share, select_share, seed)
+    return Texts(names, ordered, np.array([parts[_unit_name(text, unit)] for text in ordered]), unit, permuted)
 
 
-def part_of(name: str, label_share: float, select_share: float, seed: int) -> Part:
-    """The part that a hash of the name decides."""
-    place = int(hashlib.sha256(f"{seed}:{name}".encode()).hexdigest()[:12], 16) / 16**12
-    return "label" if place < label_share else "select" if place < label_share + select_share else "test"
+def parts_of(names: Collection[str], label_share: float, select_share: float, seed: int) -> dict[str, Part]:
+    """Name → its part. Names are put in the order of a hash and cut where the shares end, so that few names, too, are dealt in
+    these shares; three names are one for each part."""
+    ordered = sorted(names, key=lambda name: hashlib.sha256(f"{seed}:{name}".encode()).digest())
+    label = min(max(1, round(label_share * len(ordered))), max(len(ordered) - 2, 0))
+    select = min(max(1, round(select_share * len(ordered))), max(len(ordered) - label - 1, 0))
+    return {
+        name: "label" if place < label else "select" if place < label + select else "test" for place, name in enumerate(ordered)
+    }
 
 
 def balanced(sets: Sequence[Mapping[str, Sequence[AnalysedText]]]) -> tuple[list[AnalysedText], int]:
