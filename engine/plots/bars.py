@@ -38,14 +38,18 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class BarPanel:
-    """`groups`: what the colours mean, where they mean something. At least one bar."""
+    """`groups`: what the colours mean, where they mean something. `digits` behind the point; None: three that count. At least
+    one bar."""
 
     title: str
     x_label: str
     bars: tuple[Bar, ...]
     groups: tuple[str, ...] = ()
-    digits: int = 2
+    digits: int | None = 2
     note: str = ""
+
+    def said(self, value: float) -> str:
+        return f"{value:.3g}" if self.digits is None else f"{value:.{self.digits}f}"
 
     def reach(self) -> tuple[float, float]:
         """The ends of the axis, which holds 0, every bar and every interval."""
@@ -113,8 +117,8 @@ def _bar(value: float, low: float, high: float, room: int) -> str:
 
 
 def _said(bar: Bar, panel: BarPanel) -> str:
-    interval = "" if bar.low is None or bar.high is None else f" [{bar.low:.{panel.digits}f}, {bar.high:.{panel.digits}f}]"
-    return f"{bar.value:.{panel.digits}f}{interval}{' ' if bar.note else ''}{printable(bar.note)}"
+    interval = "" if bar.low is None or bar.high is None else f" [{panel.said(bar.low)}, {panel.said(bar.high)}]"
+    return f"{panel.said(bar.value)}{interval}{' ' if bar.note else ''}{printable(bar.note)}"
 
 
 def _marks(panel: BarPanel, place: int) -> str:

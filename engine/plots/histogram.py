@@ -10,6 +10,7 @@ import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +22,7 @@ from engine.text_table import text_table
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 _HEIGHT = 16
 _CURVE_POINTS = 200
@@ -32,7 +33,8 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 @dataclass(frozen=True, slots=True)
 class Histogram:
     """One pair of axes. series: name → its numbers, finite. `smooth`: draw a density, too; `logarithmic`: the counts' axis.
-    The histograms of one panel have the same bins. An empty series is told of, not drawn."""
+    `decades`: bins of equal width on a logarithmic scale, all numbers being above 0; densities are then per decade. The
+    histograms of one panel have the same bins. An empty series is told of, not drawn."""
 
     title: str
     x_label: str
@@ -41,24 +43,36 @@ class Histogram:
     smooth: bool = True
     logarithmic: bool = False
     note: str = ""
+    decades: bool = False
+
+    def scaled(self, values: ArrayLike) -> NDArray[np.float64]:
+        """Numbers as they lie on the axis: decimal logarithms where it has decades."""
+        return np.log10(values) if self.decades else np.asarray(values, dtype=np.float64)
 
     def edges(self) -> NDArray[np.float64]:
-        known = [float(end) for values in self.series.values() if len(values) for end in (np.min(values), np.max(values))]
-        return np.histogram_bin_edges([], self.bins, (min(known), max(known)) if known else (0.0, 1.0))
+        """Of the bins, [bins + 1], on the axis."""
+        scaled = [self.scaled(values) for values in self.series.values() if len(values)]
+        ends = (min(one.min() for one in scaled), max(one.max() for one in scaled)) if scaled else (0.0, 1.0)
+        return np.histogram_bin_edges([], self.bins, ends)
 
     def counts(self, values: Sequence[float]) -> NDArray[np.int64]:
-        return np.histogram(values, self.edges())[0]
+        return np.histogram(self.scaled(values), self.edges())[0]
 
     def density(self, values: Sequence[float]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """A Gaussian kernel density over the axis: places and heights, on the scale of a histogram of area 1. Empty where the
+        """A Gaussian kernel density: places on the axis and heights, on the scale of a histogram of area 1. Empty where the
         numbers are too few, or all the same."""
-        if not self.smooth or len(values) < 3 or np.ptp(values) == 0:
+        scaled = self.scaled(values)
+        if not self.smooth or len(scaled) < 3 or np.ptp(scaled) == 0:
             return np.empty(0), np.empty(0)
         from scipy.stats import gaussian_kde
 
         edges = self.edges()
         places = np.linspace(edges[0], edges[-1], _CURVE_POINTS)
-        return places, gaussian_kde(np.asarray(values, dtype=float))(places)
+        return places, gaussian_kde(scaled)(places)
+
+    def plain(self, places: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Places on the axis as numbers."""
+        return 10**places if self.decades else places
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +90,14 @@ class HistogramPicture:
             edges = panel.edges()
             for name, values in panel.series.items():
                 counts = panel.counts(values)
-                for low, high, count in zip(edges, edges[1:], counts, strict=False):
-                    height = count / (max(len(values), 1) * (high - low))
-                    place = [f"{low:.6f}", f"{high:.6f}"]
-                    writer.writerow([panel.title, panel.x_label, name, "bin", *place, count, f"{height:.6f}"])
-                for place, height in zip(*panel.density(values), strict=True):
-                    told = f"{place:.6f}"
-                    writer.writerow([panel.title, panel.x_label, name, "curve", told, told, "", f"{height:.6f}"])
+                heights = counts / (max(len(values), 1) * np.diff(edges))
+                plain = [f"{edge:.6g}" for edge in panel.plain(edges)]
+                for place, count, height in zip(pairwise(plain), counts, heights, strict=True):
+                    writer.writerow([panel.title, panel.x_label, name, "bin", *place, count, f"{height:.6g}"])
+                places, heights = panel.density(values)
+                for place, height in zip(panel.plain(places), heights, strict=True):
+                    told = f"{place:.6g}"
+                    writer.writerow([panel.title, panel.x_label, name, "curve", told, told, "", f"{height:.6g}"])
         return out.getvalue()
 
     def drawn(self, told: str = "") -> Mapping[str, bytes]:
@@ -117,7 +132,7 @@ def _terminal(panel: Histogram, width: int, color: bool) -> str:
         if len(panel.series) > 1:
             plt.scatter(places[::3].tolist(), shown[::3].tolist(), color=shade, marker=sign)
     up = "lg of the share of each bin" if panel.logarithmic else "share of each bin"
-    plt.xlabel(f"{panel.x_label} ({up} up)")
+    plt.xlabel(f"{'lg of ' if panel.decades else ''}{panel.x_label} ({up} up)")
     drawn = plt.build() if color else plt.uncolorize(plt.build())
     return "\n".join([*parts, *(line.rstrip() for line in drawn.splitlines())])
 
@@ -142,16 +157,20 @@ def _draw(panel: Histogram, axes: Axes) -> None:
             continue
         density = panel.counts(values) / (len(values) * np.diff(edges))
         alone = len(panel.series) == 1
-        axes.stairs(density, edges, color=shade, fill=True, alpha=0.35 if alone else 0.16)
-        axes.stairs(density, edges, color=shade, linewidth=0.8, alpha=0.7, label=label)
-        axes.plot(*panel.density(values), color=shade, linewidth=1.8)
+        axes.stairs(density, panel.plain(edges), color=shade, fill=True, alpha=0.35 if alone else 0.16)
+        axes.stairs(density, panel.plain(edges), color=shade, linewidth=0.8, alpha=0.7, label=label)
+        places, heights = panel.density(values)
+        axes.plot(panel.plain(places), heights, color=shade, linewidth=1.8)
     if panel.logarithmic:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")  # powers of ten would be set as formulas, which the style keeps out
     axes.set_title(panel.title, pad=18 if panel.note else 8)
     axes.annotate(panel.note, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
     axes.set_xlabel(panel.x_label)
-    axes.set_ylabel("density")
+    axes.set_ylabel("density per decade" if panel.decades else "density")
+    if panel.decades:
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter("{x:g}")
     widest = max(map(len, panel.series), default=0)
     axes.legend(
         frameon=False,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,21 +27,24 @@ _MANY = 300  # points of a group, beyond which single ones matter little
 
 @dataclass(frozen=True, slots=True)
 class FitLine:
-    """y = slope·x + intercept, drawn as far as its group's points reach. `told`: how well it fits, for the legend."""
+    """y = slope·x + intercept over `span`, from x to x. `told`: how well it fits, for the legend."""
 
     slope: float
     intercept: float
+    span: tuple[float, float]
     told: str = ""
 
-    def ends(self, xs: Sequence[float]) -> tuple[tuple[float, float], tuple[float, float]]:
-        low, high = min(xs), max(xs)
-        return (low, high), (self.slope * low + self.intercept, self.slope * high + self.intercept)
+    def ends(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The xs of both ends, and their ys."""
+        low, high = self.span
+        return self.span, (self.slope * low + self.intercept, self.slope * high + self.intercept)
 
 
 @dataclass(frozen=True, slots=True)
 class ScatterGroup:
     """`points`: (x, y). `labels`: one for each point, written beside it where `written`, always in the CSV. `joined`: a line
-    leads from point to point. `fit`: a straight line through them. `labels` may be empty: then points have none."""
+    leads from point to point. `fit`: a straight line through them, or without them.
+    `labels` may be empty."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -53,8 +56,9 @@ class ScatterGroup:
     fit: FitLine | None = None
 
     def legend(self) -> str:
-        told = f", {self.fit.told}" if self.fit is not None and self.fit.told else ""
-        return f"{self.name} ({len(self.points)}{told})"
+        counted = [str(len(self.points))] if self.points or self.fit is None else []
+        told = [self.fit.told] if self.fit is not None and self.fit.told else []
+        return f"{self.name} ({', '.join(counted + told)})" if counted or told else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +115,8 @@ def _terminal(panel: ScatterPanel, width: int, color: bool) -> str:
         if group.written:
             for label, x, y in zip(group.labels, xs, ys, strict=True):
                 plt.text(f" {printable(label)}", x, y, color=shade, alignment="left")
-        if group.fit is not None and xs:
-            plt.plot(*map(list, group.fit.ends(xs)), color=shade, marker="braille")
+        if group.fit is not None:
+            plt.plot(*map(list, group.fit.ends()), color=shade, marker="braille")
         named = textwrap.shorten(f"{sign} {printable(group.legend())}", width, placeholder="…")
         legend.append(str(plt.colorize(named, shade)) if color else named)
     plt.xlabel(panel.x_label)
@@ -130,11 +134,12 @@ def _draw(panel: ScatterPanel, axes: Axes) -> None:
         many = len(xs) > _MANY
         axes.scatter(
             xs, ys, s=8 if many else 26, color=shade, marker=MARKERS[group.mark % len(MARKERS)], alpha=0.3 if many else 0.8,
-            linewidth=0, label=group.legend(), rasterized=many,
+            linewidth=0, label=group.legend() if xs or group.fit is None else None, rasterized=many,
         )  # fmt: skip
-        if group.fit is not None and xs:
-            axes.plot(*group.fit.ends(xs), color="white", linewidth=3.4, zorder=3)  # a rim: lines cross their own points
-            axes.plot(*group.fit.ends(xs), color=shade, linewidth=1.8, zorder=3)
+        if group.fit is not None:
+            axes.plot(*group.fit.ends(), color="white", linewidth=3.4, zorder=3)  # a rim: lines cross their own points
+            label = None if xs else group.legend()
+            axes.plot(*group.fit.ends(), color=shade, linewidth=1.8, zorder=3, label=label)
         if group.written:
             for label, x, y in zip(group.labels, xs, ys, strict=True):
                 axes.annotate(label, (x, y), (4, 4), textcoords="offset points", fontsize=7.5, color=shade)
@@ -146,6 +151,9 @@ def _draw(panel: ScatterPanel, axes: Axes) -> None:
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     widest = max((len(group.legend()) for group in panel.groups), default=0)
-    axes.legend(
+    legend = axes.legend(
         frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2 if widest <= _BESIDE else 1
     )
+    for handle in legend.legend_handles:
+        if handle is not None:
+            handle.set_alpha(0.9)  # faint points are strong where they are explained

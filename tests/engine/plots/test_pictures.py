@@ -58,7 +58,7 @@ SPREAD = tuple((n * 37 % 100) / 50 for n in range(80))
 
 def fitted(text: str) -> ScatterGroup:
     points = tuple((float(n), 2.0 * n) for n in range(400))
-    return ScatterGroup(text, points, 0, 0, (), fit=FitLine(2.0, 0.0, "R² 1.00"))
+    return ScatterGroup(text, points, 0, 0, (), fit=FitLine(2.0, 0.0, (0.0, 399.0), "R² 1.00"))
 
 
 def pictures(text: str = "agree"):
