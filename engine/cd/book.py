@@ -13,13 +13,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from engine.cd.divergences import Readings, Top, Weights, read
+from engine.cd.divergences import PART, PART_CPU, Readings, Top, Weights, read
 from engine.cd.numbers import TokenNumbers
 from engine.cd.pair import Pair
 from engine.cd.settings import MeasureSettings
 from engine.cd.state import faulty
-
-_WAITING_CPU, _WAITING = 2**17, 2**24  # logits of one model
 
 
 class NumberBook:
@@ -28,7 +26,7 @@ class NumberBook:
     def __init__(self, pair: Pair, texts: int, width: int, settings: MeasureSettings, weights: Weights) -> None:
         self._pair, self._settings, self._weights = pair, settings, weights
         self._shape = (texts, width)
-        self._limit = _WAITING_CPU if pair.starting.model.device.type == "cpu" else _WAITING
+        self._limit = PART_CPU if pair.starting.model.device.type == "cpu" else PART
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         self._places: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         self._held = 0

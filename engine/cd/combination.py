@@ -37,20 +37,20 @@ def _logprob_difference(
     """§1.7. strong, weak: log-probabilities of expert and amateur; weight > 0 ≥ against."""
     if how.rule == "none":
         return torch.where(weak[..., :1].isnan(), torch.nan, strong)
-    amateur = weak / how.amateur_temperature
-    if how.renormalise and how.amateur_temperature != 1:
-        amateur = amateur.log_softmax(-1)
-    plausible = strong * weight
+    expert_alone = strong if weight == 1 else strong * weight
     if how.mask > 0:
-        plausible = plausible.masked_fill(strong < _threshold(strong, how.mask, keep), -torch.inf)
+        expert_alone = torch.where(strong < _threshold(strong, how.mask, keep), -torch.inf, expert_alone)
     if against == 0:
-        return torch.where(weak[..., :1].isnan(), torch.nan, plausible)
-    score = plausible + against * amateur
+        return torch.where(weak[..., :1].isnan(), torch.nan, expert_alone)
+    amateur = weak
+    if how.amateur_temperature != 1:
+        amateur = weak / how.amateur_temperature
+        amateur = amateur.log_softmax(-1) if how.renormalise else amateur
+    score = torch.add(expert_alone, amateur, alpha=against)
     # A token that only the amateur rules out would score +inf, and one that both rule out NaN: the paper's code forbids both.
-    forbidden = amateur == -torch.inf
-    if bool(forbidden.any()):
-        score = score.masked_fill(forbidden, -torch.inf)
-        score = torch.where((score == -torch.inf).all(-1, keepdim=True), plausible, score)
+    if bool(amateur.amin() == -torch.inf):
+        score = score.masked_fill(amateur == -torch.inf, -torch.inf)
+        score = torch.where((score == -torch.inf).all(-1, keepdim=True), expert_alone, score)
     return score
 
 

@@ -19,7 +19,9 @@ from engine.cd.numbers import WEIGHTED
 from engine.cd.settings import MeasureSettings
 from engine.errors import InputError
 
-_PART_CPU, _PART = 2**17, 2**24  # logits of one model worked on at a time: what a core's cache holds, what memory can spare
+PART_CPU, PART = 2**15, 2**24
+"""Logits of one model worked on at a time. On a CPU larger tensors would be taken from the system and given back at every
+operation, which took three times as long as the arithmetic."""
 _NEAR_ONE = 0.05  # Rényi orders so near to 1 divide by their distance from it, which float32 has too few digits for
 
 Top = tuple[Tensor, Tensor]
@@ -44,7 +46,7 @@ def read(starting: Tensor, comparison: Tensor, tokens: Tensor, settings: Measure
     KL is infinite where one model rules out a token that the other does not. Predictions of NaN or infinite logits are NaN.
     Works through the rows in parts, so that memory beyond the logits stays small.
     """
-    rows = max(1, (_PART_CPU if starting.device.type == "cpu" else _PART) // starting.shape[-1])
+    rows = max(1, (PART_CPU if starting.device.type == "cpu" else PART) // starting.shape[-1])
     split = zip(starting.split(rows), comparison.split(rows), tokens.split(rows), strict=True)
     parts = [_read(*some, settings, weights) for some in split]
     if len(parts) == 1:
@@ -72,10 +74,11 @@ def vocabulary_terms(starting: Tensor, comparison: Tensor, name: str, settings: 
 
     Measures that are no sums (Rényi) or about one token have no terms: `InputError`.
     """
-    terms = _terms(settings, weights)
+    terms = _terms(settings, weights) | _DIFFERENCES
     if name not in terms:
         raise InputError(f"The measure {name!r} is no sum over the vocabulary; use one of {', '.join(terms)}.")
-    return terms[name](_Both(starting, comparison))
+    factor, of = terms[name]
+    return factor * of(_Both(starting, comparison))
 
 
 class _Both:
@@ -84,7 +87,8 @@ class _Both:
     def __init__(self, starting: Tensor, comparison: Tensor) -> None:
         self.lp, self.lq = starting.float().log_softmax(-1), comparison.float().log_softmax(-1)
         self.p, self.q, self.d = self.lp.exp(), self.lq.exp(), self.lp - self.lq
-        self.bounded = not bool(torch.minimum(self.lp.amin(), self.lq.amin()) == -torch.inf)
+        self.mean = self.d.mean(-1, keepdim=True)
+        self.bounded = bool(self.mean.isfinite().all())
         if not self.bounded:
             self.d = self.d.masked_fill((self.lp == -torch.inf) & (self.lq == -torch.inf), 0.0)
 
@@ -94,24 +98,31 @@ class _Both:
         return product if self.bounded else product.masked_fill(share == 0, 0.0)
 
 
+_Terms = dict[str, tuple[float, Callable[[_Both], Tensor]]]
+"""Measure → a factor and what gives [..., vocab]; the sum of their product is the measure."""
+
+
 def _read(starting: Tensor, comparison: Tensor, tokens: Tensor, settings: MeasureSettings, weights: Weights) -> Readings:
-    """`read`, of [rows, vocab]."""
-    both = _Both(starting, comparison)
-    found = {name: terms(both) for name, terms in _terms(settings, weights).items() if name != "jeffreys"}
-    values = {name: terms.sum(-1) for name, terms in found.items()}
+    """`read`, of rows that are few."""
+    both, values, largest = _Both(starting, comparison), {}, None
+    k = min(settings.alternatives, starting.shape[-1])
+    for name, (factor, of) in _terms(settings, weights).items():
+        terms = of(both)
+        values[name] = factor * terms.sum(-1)
+        if name == "kl":
+            largest = terms.topk(k)
+    assert largest is not None
     for name in ("kl", "reverse_kl", "js"):
         values[name] = values[name].clamp(min=0)  # equal distributions: their terms cancel but for rounding
     values["jeffreys"] = values["kl"] + values["reverse_kl"]
+    values["entropy_difference"] = values["starting_entropy"] - values["comparison_entropy"]
     values["renyi"] = values["kl"] if settings.renyi_order == 1 else _renyi(both, settings.renyi_order)
-    values["starting_logprob"], values["comparison_logprob"] = (
-        logprobs.gather(-1, tokens[:, None]).squeeze(-1) for logprobs in (both.lp, both.lq)
+    values["starting_logprob"], values["comparison_logprob"], values["log_ratio"] = (
+        found.gather(-1, tokens[:, None]).squeeze(-1) for found in (both.lp, both.lq, both.d)
     )
-    values["log_ratio"] = both.d.gather(-1, tokens[:, None]).squeeze(-1)
-    k = min(settings.alternatives, starting.shape[-1])
     first, second = (share.topk(max(k, 1)) for share in (both.p, both.q))
     disagree = (first.indices[:, 0] != second.indices[:, 0]).float()
     values["top1_disagreement"] = disagree.masked_fill(values["kl"].isnan(), torch.nan)
-    largest = found["kl"].topk(k)
     return Readings(
         values,
         (first.indices[:, :k], first.values[:, :k]),
@@ -124,37 +135,38 @@ def _joined(parts: Sequence[Top]) -> Top:
     return torch.cat([ids for ids, _ in parts]), torch.cat([numbers for _, numbers in parts])
 
 
-def _terms(settings: MeasureSettings, weights: Weights) -> Mapping[str, Callable[[_Both], Tensor]]:
-    """The measures that are sums over the vocabulary."""
-    terms: dict[str, Callable[[_Both], Tensor]] = {
-        "kl": lambda both: both.times(both.p, both.d),
-        "reverse_kl": lambda both: -both.times(both.q, both.d),
-        "jeffreys": lambda both: both.times(both.p, both.d) - both.times(both.q, both.d),
-        "js": _js,
-        "tv": lambda both: (both.p - both.q).abs() / 2,
-        "entropy_difference": lambda both: both.times(both.q, both.lq) - both.times(both.p, both.lp),
-        "starting_entropy": lambda both: -both.times(both.p, both.lp),
-        "comparison_entropy": lambda both: -both.times(both.q, both.lq),
-        "centred_l1": _centred_l1,
+def _terms(settings: MeasureSettings, weights: Weights) -> _Terms:
+    """The measures that are sums over the vocabulary and not of one another."""
+    terms: _Terms = {
+        "kl": (1, lambda both: both.times(both.p, both.d)),
+        "reverse_kl": (-1, lambda both: both.times(both.q, both.d)),
+        "js": (0.5, _twice_js),
+        "tv": (0.5, lambda both: (both.p - both.q).abs_()),
+        "starting_entropy": (-1, lambda both: both.times(both.p, both.lp)),
+        "comparison_entropy": (-1, lambda both: both.times(both.q, both.lq)),
+        "centred_l1": (1, _centred_l1),
     }
     if settings.legacy_divergence is not None:
-        terms[WEIGHTED] = partial(_weighted, weights=weights, choice=settings.legacy_divergence)
+        terms[WEIGHTED] = (1, partial(_weighted, weights=weights, choice=settings.legacy_divergence))
     return terms
 
 
-def _js(both: _Both) -> Tensor:
-    """½·(p·ln(p/m) + q·ln(q/m)) with m = (p + q)/2, by ln(p/m) = ln 2 − ln(1 + q/p): near equality nothing cancels."""
-    towards_q = softplus(-both.d)
-    here, there = math.log(2) - towards_q, math.log(2) - (both.d + towards_q)
-    if not both.bounded:
-        there = there.nan_to_num(nan=math.log(2), neginf=-math.inf)
-    return (both.times(both.p, here) + both.times(both.q, there)) / 2
+_DIFFERENCES: _Terms = {
+    "jeffreys": (1, lambda both: both.times(both.p, both.d) - both.times(both.q, both.d)),
+    "entropy_difference": (1, lambda both: both.times(both.q, both.lq) - both.times(both.p, both.lp)),
+}
+
+
+def _twice_js(both: _Both) -> Tensor:
+    """p·ln(p/m) + q·ln(q/m) with m = (p + q)/2, by ln(p/m) = ln 2 − ln(1 + q/p): near equality nothing cancels."""
+    d = both.d if both.bounded else both.d.clamp(-100, 100)  # so far apart, one of the two is all there is
+    return softplus(-d).neg_().add_(math.log(2)).mul_(both.p + both.q).sub_(both.q * d)
 
 
 def _centred_l1(both: _Both) -> Tensor:
     """|difference of centred logits| over their number; tokens that either model rules out do not count."""
     if both.bounded:
-        return (both.d - both.d.mean(-1, keepdim=True)).abs() / both.d.shape[-1]
+        return (both.d - both.mean).abs_().mul_(1 / both.d.shape[-1])
     counts = (both.lp > -torch.inf) & (both.lq > -torch.inf)
     d, number = both.d.masked_fill(~counts, 0.0), counts.sum(-1, keepdim=True)
     return ((d - d.sum(-1, keepdim=True) / number) * counts).abs() / number
@@ -179,7 +191,8 @@ def _renyi(both: _Both, order: float) -> Tensor:
     if abs(order - 1) < _NEAR_ONE:
         lq = lq.double().log_softmax(-1)
         d = torch.where(d.isinf() | (lq == -torch.inf), d.double(), both.lp.double().log_softmax(-1) - lq)
-    exponent = lq + order * d
+    exponent = torch.add(lq, d, alpha=order)
     if not both.bounded:
         exponent = exponent.masked_fill(d == torch.inf, math.copysign(math.inf, order - 1))
-    return (exponent.logsumexp(-1) / (order - 1)).clamp(min=0).float()
+    total = exponent.exp_().sum(-1).log() if order < 1 else exponent.logsumexp(-1)  # below 1 no exponent is above 0
+    return (total / (order - 1)).clamp(min=0).float()
