@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given
@@ -17,10 +19,16 @@ from engine.models import LoadedModel, load, wrap
 IDS = torch.tensor([[1, 4, 436, 345, 391, 2, 5]])
 
 
-def tiny(parity: LoadedModel, seed: int, dtype=torch.float32, **changes) -> LoadedModel:
-    options = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+def tiny(parity: LoadedModel, seed: int, **changes: Any) -> LoadedModel:
+    options: dict[str, Any] = {
+        "vocab_size": 64,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+    }
     torch.manual_seed(seed)
-    return wrap(LlamaForCausalLM(LlamaConfig(**options | changes)).to(dtype), parity.tokenizer, f"tiny-{seed}")
+    return wrap(LlamaForCausalLM(LlamaConfig(**options | changes)), parity.tokenizer, f"tiny-{seed}")
 
 
 def weights(model: LoadedModel) -> dict[str, torch.Tensor]:
