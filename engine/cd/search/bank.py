@@ -31,6 +31,8 @@ class Bank:
         assert settings.criterion_weight is not None
         assert settings.diversity_weight is not None
         self._weights = Weights(settings.divergence_weight, settings.criterion_weight, settings.diversity_weight)
+        assert settings.selection_temperature is not None
+        self._temperature = settings.selection_temperature
         self._settings, self._repeat = settings, repeat
         self._distances = Distances()
         self.entries: list[Entry] = []
@@ -48,7 +50,7 @@ class Bank:
         worths = worth(self._divergences(self.entries), criterion, self._diversity(), self._weights)
         names = [entry.prompt_id for entry in self.entries]
         seed = (settings.seed, "shown", self._repeat, attempt)
-        places = subsample(names, worths, settings.shown, settings.selection_temperature, settings.direction == "low", seed)
+        places = subsample(names, worths, settings.shown, self._temperature, settings.direction == "low", seed)
         return sorted((self.entries[place] for place in places), key=lambda entry: -entry.divergence)
 
     def statistics(self, chosen: Sequence[Entry]) -> CycleStatistics:

@@ -101,14 +101,15 @@ def _continued(
 
 
 def _beginning(pair: Pair, member: Member, text: str, chat: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Tokens of what stands before a prompt, and of the prompt's beginning. Where a tokenizer begins texts with nothing, the
-    token that ends them stands before the first."""
+    """Tokens of what stands before a prompt, and of the prompt's beginning. Where a tokenizer begins texts with nothing, its
+    token for a beginning stands before the first, or that for an end."""
     from engine.cd.prompts import begin_ids, speaker
     from engine.chats import open_user_turn
 
     if chat:
         return open_user_turn(speaker(pair), text)
     tokenizer = member.model.tokenizer
-    before = begin_ids(tokenizer) or tuple(sorted(member.model.stop_ids())[:1])
+    marks = (tokenizer.bos_token_id, tokenizer.eos_token_id)
+    before = begin_ids(tokenizer) or tuple(mark for mark in marks if isinstance(mark, int))[:1]
     content = tokenizer(text, add_special_tokens=False)["input_ids"]
     return before, tuple(content)  # pyright: ignore  ids are numbers, and one text gives one list of them

@@ -31,7 +31,9 @@ class RankSettings(StepSettings):
         None, "of the distance to the bank's other prompts (none: the preset's, else 1; 0 loads no embedder)", ge=0
     )
     shown: int = option(10, "prompts of the bank that the next cycle builds on", ge=1)
-    selection_temperature: float = option(0.5, "they are drawn by their worth over this; 0 takes the most worth", ge=0)
+    selection_temperature: float | None = option(
+        None, "they are drawn by their worth over this; 0 takes the most worth (none: 0.5 with an assistant, else 0.1)", ge=0
+    )
 
 
 class CriterionSettings(StepSettings):
@@ -93,8 +95,11 @@ class SearchSettings(
     def resolved(self) -> SearchSettings:
         """With every option that a preset may fill, and without the preset: what keys and records hold."""
         given = {name: getattr(self, name) for name in PLAIN}
-        proposals = self.proposals or (7 if self.assistant else 24)
-        return self.model_copy(update={**filled(given, self.preset), "proposals": proposals, "preset": None})
+        chosen = filled(given, self.preset) | {"preset": None}
+        for name, asking, offline in (("proposals", 7, 24), ("selection_temperature", 0.5, 0.1)):
+            if getattr(self, name) is None:
+                chosen[name] = asking if self.assistant else offline
+        return self.model_copy(update=chosen)
 
 
 class SearchShowSettings(StepSettings):
