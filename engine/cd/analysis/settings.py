@@ -71,6 +71,11 @@ class AnalyseSettings(GroupingSettings, LabellingSettings, ValidationSettings):
 
     cell: str = option(..., "key of a cell with texts, or its beginning", affects_result=False, positional=True)
     other: str | None = option(None, "a second cell, to compare the first with", affects_result=False, positional=True)
+    self_test: Literal["planted", "plain"] | None = option(
+        None,
+        "compare one half of a cell's texts with the other; planted: after 5 % of the other half's words became a word that "
+        "no text has, which must be found; plain: as they are, when nothing should be",
+    )
     measure: str = option("js", "the divergence that texts and clusters are listed by: see `tiller cd decode`")
     generated_texts: int = option(
         0, "generative check: texts that the assistant writes for either side of a validated label (0: no check)", ge=0

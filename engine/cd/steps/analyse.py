@@ -77,8 +77,10 @@ def _check(settings: AnalyseSettings) -> None:
         raise InputError(
             f"--max-cluster-size {settings.max_cluster_size} is below --min-cluster-size {settings.min_cluster_size}; raise it."
         )
-    if settings.same_start and (settings.other is None or settings.method != "kmeans"):
-        raise InputError("--same-start is for k-means of two cells; leave it out, or name a second cell.")
+    if settings.self_test is not None and settings.other is not None:
+        raise InputError(f"--self-test compares one cell with itself; leave out '{settings.other}'.")
+    if settings.same_start and (settings.method != "kmeans" or (settings.other is None and settings.self_test is None)):
+        raise InputError("--same-start is for k-means of two sets; leave it out, or name a second cell.")
     if settings.generated_texts and settings.assistant is None:
         raise InputError(f"--generated-texts {settings.generated_texts} needs somebody who writes them; name an --assistant.")
 
@@ -93,7 +95,11 @@ def _open(settings: AnalyseSettings) -> _Opened:
         raise InputError(f"'{settings.cell}' and '{settings.other}' are one cell, {keys[0]}; name two, or one alone.")
     texts, left_out, hashes = _texts(workspace, keys, settings)
     catalog = cell_records(workspace)
-    cells = {name: (key, cell_label(catalog[key])) for name, key in zip(_NAMES, keys, strict=False)}
+    told = {key: cell_label(catalog[key]) for key in keys}
+    cells = {name: (key, told[key]) for name, key in zip(_NAMES, keys, strict=False)}
+    if settings.self_test is not None:
+        changed = " after 5 % of the words were replaced" if settings.self_test == "planted" else ""
+        cells = {"A": (keys[0], f"every other text of {told[keys[0]]}"), "B": (keys[0], f"the other half{changed}")}
     embedder = EmbeddingCache(workspace, open_embedder(settings))
     asked, judging = settings.assistant_settings(), settings.judging()
     assistant = None if asked is None else open_assistant(asked)
@@ -108,7 +114,7 @@ def _open(settings: AnalyseSettings) -> _Opened:
 
 def _texts(workspace: Workspace, keys: list[str], settings: AnalyseSettings) -> tuple[Texts, int, dict[str, str]]:
     """The texts, how many were left out, and a hash of each cell's content."""
-    from engine.cd.analysis.reading import content_hash, read_set
+    from engine.cd.analysis.reading import content_hash, halves, read_set
     from engine.cd.analysis.texts import balanced, deal
 
     sets = [read_set(workspace, key, of, settings.measure, settings.every) for of, key in enumerate(keys)]
@@ -116,6 +122,8 @@ def _texts(workspace: Workspace, keys: list[str], settings: AnalyseSettings) -> 
         if not own:
             raise InputError(f"Cell {key} has no texts with numbers; write some with `tiller cd decode`.")
     hashes = {f"cell_{name}": content_hash(key, own) for name, key, own in zip(_NAMES, keys, sets, strict=False)}
+    if settings.self_test is not None:
+        sets = halves(sets[0], settings.self_test == "planted")
     kept, left_out = balanced(sets)
     if settings.unit == "text" and len(kept) < _FEWEST:
         raise InputError(f"{len(kept)} texts are too few to keep some for tests; write more with --samples.")
@@ -126,7 +134,7 @@ def _texts(workspace: Workspace, keys: list[str], settings: AnalyseSettings) -> 
             "text for itself with --unit text."
         )
     shares = (settings.label_share, settings.select_share)
-    return deal(_NAMES[: len(keys)], kept, settings.unit, settings.permute, *shares, settings.seed), left_out, hashes
+    return deal(_NAMES[: len(sets)], kept, settings.unit, settings.permute, *shares, settings.seed), left_out, hashes
 
 
 def _analyse(opened: _Opened) -> AnalysisRecord:
@@ -192,5 +200,5 @@ def _shown(opened: _Opened, record: AnalysisRecord, path: Path, known: bool) -> 
         shown = opened.folder / "analysis.html"
         write_whole(shown, analysis_page(record, drawn).encode())
         note_artifact(workspace, shown, "analyses", record.key)
-    what = " against ".join(key for key, _ in record.cells.values())
+    what = " against ".join(dict.fromkeys(key for key, _ in record.cells.values()))
     return f"analyse {what}{', already there' if known else ''}: {summary(record)} → {workspace.relative(shown)}"

@@ -84,15 +84,15 @@ def test_two_texts_of_every_prompt_are_not_twice_the_evidence():
     generator = np.random.default_rng(0)
     prompts, _ = texts_of(12, 20, sets=1)
     rejected: dict[Unit, int] = {"prompt": 0, "text": 0}
-    for trial in range(100):
+    for trial in range(60):
         traits, inside = generator.random(12), generator.permutation(12) < 4
         scores, cluster = np.repeat(traits, 20) + generator.normal(0, 0.05, 240), np.repeat(inside, 20)
         for unit in rejected:
             exchange = of_one_set(prompts, unit)
             found = validate(Cases(scores, np.arange(240)), cluster, number(prompts), exchange, "auc", 199, trial)
             rejected[unit] += found.p <= 0.05
-    assert rejected["prompt"] <= 11
-    assert rejected["text"] >= 30
+    assert rejected["prompt"] <= 8
+    assert rejected["text"] >= 18
 
 
 @pytest.mark.parametrize("unit", ["prompt", "text"])
@@ -101,13 +101,13 @@ def test_p_values_are_uniform_when_nothing_is_planted(unit, metric):
     generator = np.random.default_rng(1)
     prompts, first = texts_of(20, 3)
     exchange, numbers = of_two_sets(prompts, first, unit), number(prompts)
-    effects = generator.normal(0, 0.2, (300, 20))
+    effects = generator.normal(0, 0.2, (200, 20))
     found = [
         validate(
             Cases(np.clip(0.5 + effects[trial][numbers] + generator.normal(0, 0.1, len(first)), 0, 1), np.arange(len(first))),
             first, numbers, exchange, metric, 199, trial,
         ).p
-        for trial in range(300)
+        for trial in range(200)
     ]  # fmt: skip
     # accuracies are few different numbers, so that ties make p-values larger than uniform ones, never smaller
     assert kstest(found, "uniform", alternative="greater" if metric == "acc" else "two-sided").pvalue > 0.01
@@ -123,11 +123,11 @@ def test_pairs_of_the_same_texts_do_not_make_p_values_small():
     pairs = np.array([(one, other) for one in ones for other in others if numbers[one] == numbers[other]])
     pairs[::2] = pairs[::2, ::-1]
     small = 0
-    for trial in range(200):
+    for trial in range(120):
         strength = generator.normal(size=len(first)) + np.repeat(generator.normal(size=24), 4)
         won = (strength[pairs[:, 0]] > strength[pairs[:, 1]]).astype(float)
         small += validate(Cases(won, pairs[:, 0], pairs[:, 1]), first, numbers, exchange, "acc", 199, trial).p <= 0.05
-    assert small <= 20
+    assert small <= 13
 
 
 def test_power_exceeds_nine_tenths_when_a_difference_is_planted():
