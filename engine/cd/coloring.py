@@ -63,14 +63,22 @@ def _text(text: MeasuredText, look: Look, limits: tuple[float, float]) -> Colore
     pieces: list[Piece] = []
     lead = text.prompt
     if text.prompt_numbers is not None and look.region != "generated":
+        pieces += _before(text.prompt, text.prompt_tokens)
         pieces += _pieces(text.prompt_tokens, text.prompt_numbers, look, limits)
         lead = ""
         pieces += [Piece(" ▸")]
     if look.region == "prompt":
         pieces += [Piece(text.text)]
     else:
+        pieces += _before(text.text, text.tokens) if not text.prompt else []
         pieces += _pieces(text.tokens, text.generated, look, limits)
     return ColoredText(text.id, heading(text, look.measure, look.region), lead, tuple(pieces))
+
+
+def _before(text: str, tokens: Sequence[str]) -> list[Piece]:
+    """The text's first token where nothing predicted it."""
+    measured = "".join(tokens)
+    return [Piece(text.removesuffix(measured))] if text.endswith(measured) and text != measured else []
 
 
 def _pieces(tokens: Sequence[str], numbers: TokenNumbers, look: Look, limits: tuple[float, float]) -> list[Piece]:

@@ -59,7 +59,7 @@ def chosen(texts: Sequence[MeasuredText], measure: str, region: Region, order: O
 
 def picture(view: Chosen, look: Look, order: Order) -> ColoredTexts:
     told = {"text": "highest first", "prompt": "prompts, highest mean first", "published": "the published order"}.get(order)
-    shown = f"{len(view.texts)} of {view.total} texts" if len(view.texts) < view.total else f"{view.total} texts"
+    shown = f"{len(view.texts)} of {view.total} texts" if len(view.texts) < view.total else counted(view.total, "text")
     return colored(view.texts, look, ", ".join([shown, *([told] if told else [])]) + ".")
 
 
