@@ -120,13 +120,14 @@ def _read(starting: Tensor, comparison: Tensor, tokens: Tensor, settings: Measur
     values["starting_logprob"], values["comparison_logprob"], values["log_ratio"] = (
         found.gather(-1, tokens[:, None]).squeeze(-1) for found in (both.lp, both.lq, both.d)
     )
-    first, second = (share.topk(max(k, 1)) for share in (both.p, both.q))
-    disagree = (first.indices[:, 0] != second.indices[:, 0]).float()
-    values["top1_disagreement"] = disagree.masked_fill(values["kl"].isnan(), torch.nan)
+    # Equals are common in half precision: models agree where some token is the likeliest of both.
+    agreed = (both.lp + both.lq).amax(-1) == both.lp.amax(-1) + both.lq.amax(-1)
+    values["top1_disagreement"] = (~agreed).float().masked_fill(values["kl"].isnan(), torch.nan)
+    first, second = both.p.topk(k), both.q.topk(k)
     return Readings(
         values,
-        (first.indices[:, :k], first.values[:, :k]),
-        (second.indices[:, :k], second.values[:, :k]),
+        (first.indices, first.values),
+        (second.indices, second.values),
         (largest.indices, largest.values),
     )
 
@@ -158,9 +159,13 @@ _DIFFERENCES: _Terms = {
 
 
 def _twice_js(both: _Both) -> Tensor:
-    """p·ln(p/m) + q·ln(q/m) with m = (p + q)/2, by ln(p/m) = ln 2 − ln(1 + q/p): near equality nothing cancels."""
-    d = both.d if both.bounded else both.d.clamp(-100, 100)  # so far apart, one of the two is all there is
-    return softplus(-d).neg_().add_(math.log(2)).mul_(both.p + both.q).sub_(both.q * d)
+    """p·ln(p/m) + q·ln(q/m) with m = (p + q)/2. By ln(p/m) = ln 2 − ln(1 + q/p) nothing cancels near equality, by taking out the
+    larger of p and q nothing does far from it."""
+    gap = both.d.abs()
+    if not both.bounded:
+        gap = gap.clamp(max=100)  # so far apart, one of the two is all there is
+    alike = torch.minimum(both.p, both.q) * gap
+    return softplus(-gap).neg_().add_(math.log(2)).mul_(both.p + both.q).sub_(alike)
 
 
 def _centred_l1(both: _Both) -> Tensor:
