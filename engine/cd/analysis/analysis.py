@@ -76,7 +76,7 @@ def analyse(trial: Trial, embeddings: Vectors) -> Analysis:
     findings: list[Finding] = []
     skipped = [Skipped(names[at], at, reason) for at, reason in faults.items()]
     asked = [comparison for comparison in comparisons if comparison.region not in faults]
-    shares = [at for at in range(len(regions)) if at not in faults] if texts.paired else []
+    shares = [at for at in range(len(regions)) if at not in faults and not (dealt == at).all()] if texts.paired else []
     with Progress("comparisons", len(asked) + len(shares)) as progress:
         for comparison in asked:
             found = trial.labels(comparison)

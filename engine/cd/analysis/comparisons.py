@@ -30,10 +30,11 @@ class Comparison:
 
 
 def of_two_sets(texts: Texts, regions: NDArray[np.intp], region_names: list[str]) -> list[Comparison]:
-    """Either set over the other, as a whole, then in each region. regions: [texts]."""
+    """Either set over the other, as a whole, then in each region that is not the whole. regions: [texts]."""
     everywhere = np.ones(len(texts), dtype=bool)
     places = [(None, "", everywhere)]
-    places += [(at, f" in {name}", regions == at) for at, name in enumerate(region_names)]
+    inside = [(at, f" in {name}", regions == at) for at, name in enumerate(region_names)]
+    places += [place for place in inside if not place[2].all()]
     one, other = texts.names
     return [
         Comparison(f"{this} over {that}{where}", positive, among, region)
