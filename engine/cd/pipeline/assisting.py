@@ -11,16 +11,15 @@ from typing import Any
 
 from engine.cd.pipeline import wording
 from engine.cd.pipeline.asking import Asker
+from engine.cd.pipeline.fields import text_of, texts_of
 from engine.cd.pipeline.hypotheses import read_claim, read_experiment
 from engine.cd.pipeline.proposing import Proposal, notable_terms
 from engine.cd.pipeline.survey import Cluster
 from engine.cd.pipeline.view import View
 from engine.data_making.duplicates import normalised
-from engine.data_making.parsing import Unfit, text_field
+from engine.data_making.parsing import Unfit
 
-_PROMPT = (1, 2000)
-_SENTENCES = (1, 2000)
-_LIST = 20  # entries of a list that are kept
+_LIST = 50  # entries of a list that are kept
 _TERMS_SHOWN = 12
 
 
@@ -55,13 +54,16 @@ class AssistantProposer:
         return replace(proposal, experiment=found)
 
     def analysis(self, view: View, tested: Sequence[Mapping[str, Any]]) -> str:
-        told = self._asker.read(wording.analysis(view, tested), lambda record: text_field(record, "analysis", *_SENTENCES))
+        told = self._asker.read(wording.analysis(view, tested), lambda record: text_of(record, "analysis"))
         return told or "The assistant's analysis of this cycle could not be read."
 
 
 def read_prompts_of(record: Any) -> list[str]:
     """The prompts that were asked for: at least one."""
-    return _texts(record, "prompts", fewest=1)
+    prompts = texts_of(record, "prompts", _LIST)
+    if not prompts:
+        raise Unfit("prompts is empty")
+    return prompts
 
 
 def _claims(record: Any) -> list[tuple[str, str]]:
@@ -72,18 +74,8 @@ def _claims(record: Any) -> list[tuple[str, str]]:
 
 
 def _theme(record: Any) -> dict[str, str]:
-    return {name: text_field(record, name, *_SENTENCES) for name in ("theme", "difference")}
+    return {name: text_of(record, name) for name in ("theme", "difference")}
 
 
 def _overall(record: Any) -> dict[str, list[str]]:
-    return {name: _texts(record, name) for name in ("themes", "examples", "biases", "suggestions", "prompts")}
-
-
-def _texts(record: Any, name: str, fewest: int = 0) -> list[str]:
-    values = record.get(name)
-    if not isinstance(values, list):
-        raise Unfit(f"{name} is no list")
-    texts = list(dict.fromkeys(text_field({name: value}, name, *_PROMPT) for value in values))[:_LIST]
-    if len(texts) < fewest:
-        raise Unfit(f"{name} is empty")
-    return texts
+    return {name: texts_of(record, name, _LIST) for name in ("themes", "examples", "biases", "suggestions", "prompts")}

@@ -105,7 +105,7 @@ class Laboratory:
         """Texts of both models on the same prompts."""
         _enough(kind, prompts, "prompts")
         texts = [self._source.of(side, prompts) for side in ("starting", "comparison")]
-        valued = [self._values(experiment, one, prompts) for one in texts]
+        valued = self._values(experiment, texts, prompts)
         both = [place for place in range(len(prompts)) if all(len(values[place]) for values in valued)]
         if len(both) < FEWEST:
             raise TooFew(f"only {len(both)} prompts have texts of both models that could be measured; {FEWEST} are needed")
@@ -124,9 +124,10 @@ class Laboratory:
             return evidence
         return replace(evidence, p=effects.paired_p(first, second, self._permutations, seed))
 
-    def _values(self, experiment: Experiment, texts: Texts, prompts: Sequence[AskedPrompt]) -> Values:
-        """For every prompt the numbers of its texts; texts without one are left out."""
-        flat = [one for prompt in prompts for one in texts[prompt.id]]
+    def _values(self, experiment: Experiment, sides: Sequence[Texts], prompts: Sequence[AskedPrompt]) -> list[Values]:
+        """For every side and prompt the numbers of its texts; texts without one are left out. A judge is asked about both sides
+        at once: what both wrote is one question."""
+        flat = [one for texts in sides for prompt in prompts for one in texts[prompt.id]]
         numbers: list[float | None]
         if experiment.measure == "criterion":
             numbers = self._judge.answers(experiment.criterion or "", flat)
@@ -135,11 +136,11 @@ class Laboratory:
         else:
             pattern = containing(experiment.phrases)
             numbers = [float(pattern.search(one.text) is not None) for one in flat]
-        by_prompt: dict[str, list[float]] = {prompt.id: [] for prompt in prompts}
-        for one, number in zip(flat, numbers, strict=True):
-            if number is not None:
-                by_prompt[one.prompt_id].append(number)
-        return [np.array(by_prompt[prompt.id]) for prompt in prompts]
+        in_turn = iter(numbers)
+        return [
+            [np.array([number for _ in texts[prompt.id] if (number := next(in_turn)) is not None]) for prompt in prompts]
+            for texts in sides
+        ]
 
 
 def containing(phrases: Sequence[str]) -> re.Pattern[str]:

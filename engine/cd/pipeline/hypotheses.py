@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
+from engine.cd.pipeline.fields import texts_of
 from engine.data_making.parsing import Unfit, text_field
 
 Status = Literal["open", "supported", "refuted", "inconclusive"]
@@ -23,9 +24,10 @@ MEASURES: Mapping[Measure, str] = {
 Expected = Literal["starting", "comparison", "higher", "lower"]
 Kind = Literal["development", "held-out"]
 
+_MODELS: tuple[Expected, ...] = ("starting", "comparison")
+_HEIGHTS: tuple[Expected, ...] = ("higher", "lower")
+
 _CLAIM = (8, 400)
-_PROMPT = (1, 2000)
-_PHRASE = (1, 120)
 _MOST_PHRASES = 8
 
 
@@ -136,27 +138,18 @@ def read_experiment(record: Any, most_prompts: int) -> Experiment:
     measure: Measure | None = next((name for name in MEASURES if name == record.get("measure")), None)
     if measure is None:
         raise Unfit(f"measure is {str(record.get('measure'))[:40]!r}, not one of {', '.join(MEASURES)}")
-    allowed: tuple[Expected, ...] = ("higher", "lower") if measure == "divergence" else ("starting", "comparison")
-    expected = next((name for name in allowed if name == record.get("expected")), None)
+    allowed = _HEIGHTS if measure == "divergence" else _MODELS
+    expected: Expected | None = next((name for name in allowed if name == record.get("expected")), None)
     if expected is None:
         raise Unfit(f"expected is {str(record.get('expected'))[:40]!r}, of {measure} it is one of {', '.join(allowed)}")
-    phrases = _texts(record, "phrases", _PHRASE, _MOST_PHRASES) if measure == "contains" else ()
+    phrases = tuple(texts_of(record, "phrases", _MOST_PHRASES)) if measure == "contains" else ()
     if measure == "contains" and not phrases:
         raise Unfit("contains without phrases")
     criterion = text_field(record, "criterion", *_CLAIM) if measure == "criterion" else None
-    prompts = _texts(record, "prompts", _PROMPT, most_prompts)
-    controls = _texts(record, "controls", _PROMPT, most_prompts) if measure == "divergence" else ()
+    prompts = tuple(texts_of(record, "prompts", most_prompts))
+    controls = tuple(texts_of(record, "controls", most_prompts)) if measure == "divergence" else ()
     if measure == "divergence" and not prompts:
         raise Unfit("divergence without prompts")
     if set(prompts) & set(controls):
         raise Unfit("a prompt is its own control")
     return Experiment(measure, expected, phrases, criterion, prompts, controls)
-
-
-def _texts(record: Mapping[str, Any], name: str, length: tuple[int, int], most: int) -> tuple[str, ...]:
-    """The texts of a list, each once; what is beyond `most` is not wanted."""
-    values = record.get(name) or []
-    if not isinstance(values, list):
-        raise Unfit(f"{name} is no list")
-    texts = (text_field({name: value}, name, *length) for value in values)
-    return tuple(dict.fromkeys(texts))[:most]

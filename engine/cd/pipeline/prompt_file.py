@@ -154,7 +154,7 @@ def matching(prompts: Sequence[StoredPrompt], what: str, by: str, similarity: fl
             raise InputError(f"'{what}' is no regular expression ({error}); mend it, or search --by part.") from error
         return [prompt for prompt in prompts if pattern.search(prompt.text)]
     plain = normalised(what)
-    scored = [(fuzz.WRatio(plain, normalised(prompt.text)), prompt) for prompt in prompts]
+    scored = [(fuzz.partial_ratio(plain, normalised(prompt.text)), prompt) for prompt in prompts]
     return [prompt for score, prompt in sorted(scored, key=lambda one: -one[0]) if score >= similarity]
 
 

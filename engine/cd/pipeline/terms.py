@@ -1,7 +1,7 @@
 """What the texts of two models are told apart by, and which words of prompts go with divergence: found by counting.
 
-Owns the arithmetic of terms: log-odds of being in a text, with their standard error. It tests nothing: what it finds on
-development prompts are suggestions.
+Owns the arithmetic of terms: in which share of texts each occurs. It tests nothing: what it finds on development prompts are
+suggestions.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SAME = 0.8  # share of texts in common from which on two terms are one finding
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """z: log-odds ratio over its standard error, above 0 where the first side has it more. first, second: shares of texts."""
+    """z: how surely the shares of texts, first and second, differ; above 0 where the first side has it more."""
 
     text: str
     z: float
@@ -42,7 +42,8 @@ class PromptWord:
 def distinguishing(first: Sequence[str], second: Sequence[str], most: int) -> list[Term]:
     """Terms of one to four words by |z|, each standing for all that occur in nearly the same texts: the longest is kept.
 
-    z = (logit a - logit b) / s with half a text added to every count (Haldane's correction, so that none is infinite).
+    z² is the log-likelihood ratio G² (Dunning 1993), which, unlike a ratio of odds, knows what to make of a term that one side
+    never has.
     """
     if not first or not second:
         return []
@@ -116,8 +117,16 @@ def _ngrams(text: str) -> Iterator[str]:
 
 
 def _z(count: int, total: int, other: int, other_total: int) -> float:
-    cells = [number + 0.5 for number in (count, total - count, other, other_total - other)]
-    return (math.log(cells[0] / cells[1]) - math.log(cells[2] / cells[3])) / math.sqrt(sum(1 / cell for cell in cells))
+    """The signed root of the likelihood ratio of "their shares differ" against "they do not"."""
+    share = (count + other) / (total + other_total)
+    cells = [
+        (count, total * share),
+        (total - count, total * (1 - share)),
+        (other, other_total * share),
+        (other_total - other, other_total * (1 - share)),
+    ]
+    ratio = 2 * sum(seen * math.log(seen / expected) for seen, expected in cells if seen)
+    return math.copysign(math.sqrt(max(ratio, 0.0)), count / total - other / other_total)
 
 
 def _overlap(one: set[int], other: set[int]) -> float:

@@ -11,16 +11,16 @@ from typing import Protocol
 
 from engine.cd.pipeline import wording
 from engine.cd.pipeline.asking import Asker
+from engine.cd.pipeline.fields import text_of
 from engine.cd.pipeline.terms import words
 from engine.cd.pipeline.view import View
 from engine.cd.prompts import AskedPrompt
-from engine.data_making.parsing import Unfit, text_field
+from engine.data_making.parsing import Unfit
 
 _TEXTS = 2  # of a prompt, that its relevance is told by
 _SUMMARISED = 10  # texts that a summary is about
 _RELEVANT = 0.5  # from which on a prompt is about a topic
 _ENDING = re.compile(r"(?<=\w{3})(?:es|s)$")
-_SENTENCES = (1, 2000)
 
 
 class TopicAnalyser(Protocol):
@@ -75,7 +75,7 @@ class AskedTopics:
             if texts:
                 asked[topic] = texts[:_SUMMARISED]
         questions = [wording.topic_summary(topic, texts) for topic, texts in asked.items()]
-        read = self._asker.read_all(questions, lambda record: text_field(record, "summary", *_SENTENCES))
+        read = self._asker.read_all(questions, lambda record: text_of(record, "summary"))
         said = {topic: told or "The assistant's summary could not be read." for topic, told in zip(asked, read, strict=True)}
         return {topic: said.get(topic, "No explored prompt is about it.") for topic in view.topics}
 
