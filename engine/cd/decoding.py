@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.cd.beams import search
+from engine.cd.beams import Beam, search
 from engine.cd.book import NumberBook
 from engine.cd.combination import combine
 from engine.cd.forcing import prompt_numbers, score
@@ -109,7 +109,8 @@ def _searched(
     owners: dict[PairPrompt, list[int]] = {}
     for index, row in enumerate(rows):
         owners.setdefault(row.prompt, []).append(index)
-    prompts, weights = list(owners), (settings.starting_weight, settings.comparison_weight)
+    prompts = list(owners)
+    waiting: list[tuple[int, PairPrompt, Beam]] = []
     for place, beams in search(pair, prompts, settings, use_cache):
         prompt, indices = prompts[place], owners[prompts[place]]
         if len(indices) > len(beams):
@@ -117,9 +118,20 @@ def _searched(
                 f"Beam search found {len(beams)} texts for a prompt where {len(indices)} are asked for: the rule leaves no "
                 "more ways to go on; give fewer --samples, a smaller --mask or more --num-beams."
             )
-        best = beams[: len(indices)]
-        for number, generated, own in score(pair, [(prompt, beam.ids) for beam in best], settings, weights):
-            yield indices[number], PairCompletion(best[number].ids, best[number].finish, generated, own)
+        waiting += [(index, prompt, beam) for index, beam in zip(indices, beams, strict=False)]
+        if len(waiting) >= settings.batch_size:
+            yield from _measured(pair, waiting, settings)
+            waiting = []
+    yield from _measured(pair, waiting, settings)
+
+
+def _measured(
+    pair: Pair, found: Sequence[tuple[int, PairPrompt, Beam]], settings: TextSettings
+) -> Iterator[tuple[int, PairCompletion]]:
+    rows = [(prompt, beam.ids) for _, prompt, beam in found]
+    for place, generated, prompt in score(pair, rows, settings, (settings.starting_weight, settings.comparison_weight)):
+        index, _, beam = found[place]
+        yield index, PairCompletion(beam.ids, beam.finish, generated, prompt)
 
 
 def ended(tokens: Sequence[int], stops: frozenset[int]) -> tuple[tuple[int, ...], Finish]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from engine.cd.options import check_combination, check_drawing, check_members
@@ -87,8 +87,10 @@ def open_pair(source: PairSource, settings: PairSettings) -> Pair:
     from engine.cd.pair import Member, Pair
     from engine.models import load_tokenizer
 
-    strings = _shared_strings(source, load_tokenizer(source.starting), load_tokenizer(source.comparison))
+    if source.starting.identity != source.comparison.identity:
+        _check_tokenizers(source, load_tokenizer(source.starting), load_tokenizer(source.comparison))
     starting, comparison = _loaded(source, settings)
+    strings = min(len(_strings(member.tokenizer)) for member in (starting, comparison))
     vocabulary = min(strings, _width(starting), _width(comparison))
     ends = (starting.stop_ids() | comparison.stop_ids()) & {*range(vocabulary)}
     if not ends:
@@ -131,7 +133,9 @@ def _interpolated(source: PairSource, settings: PairSettings, weight: float) -> 
     starting = load_source(source.starting, None, "cpu" if late else settings.starting_device_map, settings.dtype)
     apart = settings.comparison_quantize
     comparison = load_source(source.comparison, None, "cpu" if apart else settings.comparison_device_map, settings.dtype)
-    mix_into(starting, comparison, comparison_share(weight, settings.legacy_interpolation))
+    share = comparison_share(weight, settings.legacy_interpolation)
+    mix_into(starting, comparison, share)
+    starting = replace(starting, identity=f"{starting.identity} mixed with {share:g} of {comparison.identity}")
     if apart:
         comparison = load_source(source.comparison, apart, settings.comparison_device_map, settings.dtype)
     return (quantised(starting, late, settings.starting_device_map) if late else starting), comparison
@@ -146,18 +150,15 @@ def _strings(tokenizer: PreTrainedTokenizerBase) -> list[str | None]:
     return strings
 
 
-def _shared_strings(source: PairSource, starting: PreTrainedTokenizerBase, comparison: PreTrainedTokenizerBase) -> int:
-    """How many ids both tokenizers have, which must be the same tokens. One may have some more behind them: rows of padding, or
-    tokens that a fine-tuning added."""
-    one, other = _strings(starting), _strings(comparison)
-    for token, (mine, theirs) in enumerate(zip(one, other, strict=False)):
+def _check_tokenizers(source: PairSource, starting: PreTrainedTokenizerBase, comparison: PreTrainedTokenizerBase) -> None:
+    """The ids that both have must be the same tokens. One may have some more behind them: those that a fine-tuning added."""
+    for token, (mine, theirs) in enumerate(zip(_strings(starting), _strings(comparison), strict=False)):
         if mine != theirs:
             raise InputError(
                 f"{source.starting.name} and {source.comparison.name} have different tokenizers: token {token} is "
                 f"{_quoted(mine)} in the first and {_quoted(theirs)} in the second; give two models with one vocabulary, such "
                 "as a model and what was fine-tuned from it."
             )
-    return min(len(one), len(other))
 
 
 def _quoted(string: str | None) -> str:

@@ -133,10 +133,11 @@ def _chat(pair: Pair, text: str, settings: PairSettings) -> PairPrompt:
             "model that has one."
         )
     private = [settings.starting_prefix, settings.comparison_prefix]
+    if private == [None, None]:
+        ids = encode_chat(tokenizer, (user,)).ids
+        return PairPrompt(ids, ids, len(ids))
     chats = [(user,) if prefix is None else (Message("system", prefix), user) for prefix in private]
     starting, comparison = (encode_chat(tokenizer, chat) for chat in chats)
-    if private == [None, None]:
-        return PairPrompt(starting.ids, comparison.ids, len(starting.ids))
     behind = len(encode_chat(tokenizer, (Message("system", _STAND_IN), user)).text.partition(_STAND_IN)[2])
     limits = (
         len(one.ids) if prefix is None else _tokens_behind(one, behind)
