@@ -251,10 +251,11 @@ def test_a_strong_penalty_makes_groups_begin_apart(demo):
 # --- as texts ---
 
 
-def test_decoding_with_beams_gives_the_best_texts_of_every_prompt_with_their_numbers(demo):
+@pytest.mark.parametrize("batch_size", [1, 64])
+def test_decoding_with_beams_gives_the_best_texts_of_every_prompt_with_their_numbers(demo, batch_size):
     asked = prompts(demo)[:2]
-    options = wanted(samples=2, measure_prompt=True)
-    rows = [PairRow(asked[0]), PairRow(asked[1]), PairRow(asked[1], 9), PairRow(asked[0], 9)]
+    options = wanted(samples=2, measure_prompt=True, batch_size=batch_size)
+    rows = [PairRow(asked[0], 5), PairRow(asked[1]), PairRow(asked[1], 9), PairRow(asked[0], 9)]
     texts = dict(decode(demo, rows, options))
     best = found(demo, asked, options)
     expected = [best[0][0], best[1][0], best[1][1], best[0][1]]
