@@ -104,7 +104,7 @@ def distance_table(found: Sequence[Distance]) -> str:
     names = ("runs", [printable(f"{one.first} / {one.second}") for one, _, _ in rows])
     left = sum(one.left_out for one in found)
     head = "Do runs differ in what their texts are about? Tests in embedding space"
-    note = "p: share of rearrangements (of whole prompts) as far apart; then adjusted for all"
+    note = "p: share of rearrangements of whole prompts as far apart; then adjusted for all"
     lines = [head, note]
     if left:
         lines.append(f"{left} texts without a counterpart of their prompt, or beyond --most-tested, are left out")
