@@ -1,19 +1,26 @@
-"""Cells of texts on a command line and in tables: which one a few letters mean, and what it is called. No torch."""
+"""Cells of texts on a command line and in tables: which one a few letters mean, and what it is called.
+
+Owns `artifacts/names`, the names that users give to cells. No torch."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine.atomic import write_whole
 from engine.cd.settings import TextSettings
-from engine.errors import InputError
+from engine.errors import EngineError, InputError
+from engine.progress import notice
 from engine.store import cells_with_responses, read_catalog
 from engine.workspace import Workspace
 
 STEPS = ("cd.decode", "cd.score")
 """The steps whose cells hold texts with numbers."""
 
+_NAMES = "names"
 _SAID = {"rule", "starting_weight", "comparison_weight"}  # the label tells these in words
 
 
@@ -25,7 +32,7 @@ def cell_records(workspace: Workspace) -> dict[str, dict[str, Any]]:
 
 
 def read_cells(workspace: Workspace, prefixes: Sequence[str]) -> list[str]:
-    """The keys that these beginnings of keys stand for, in their order. Without any: the only cell that there is."""
+    """The keys that these names, or beginnings of keys, stand for, in their order. Without any: the only cell there is."""
     known = cell_records(workspace)
     if not known:
         raise InputError("There are no texts of two models in this workspace; write some with `tiller cd decode`.")
@@ -33,7 +40,36 @@ def read_cells(workspace: Workspace, prefixes: Sequence[str]) -> list[str]:
         if len(known) > 1:
             raise InputError(f"There are {len(known)} cells of texts; name one or more of {_listed(known)}.")
         return list(known)
-    return list(dict.fromkeys(_one(known, prefix) for prefix in prefixes))
+    names = _names(workspace)
+    return list(dict.fromkeys(_one(known, names.get(prefix, prefix)) for prefix in prefixes))
+
+
+def check_name(name: str | None) -> None:
+    """Refuse what could be the beginning of a key, or is no name of a file."""
+    if name is not None and not (re.fullmatch(r"[\w.=+-]{1,80}", name) and re.search(r"[^0-9a-f]", name) and name[0] != "."):
+        raise InputError(
+            f"--name {name!r}: a name has letters, digits and . _ = + - only, one of them not in keys (which have 0-9 and a-f)."
+        )
+
+
+def name_cell(workspace: Workspace, name: str | None, cell: str) -> None:
+    """Call a cell so from now on; where the name was another's, that is said."""
+    if name is None:
+        return
+    before = _names(workspace).get(name)
+    if before not in (None, cell):
+        notice(f"'{name}' was the name of cell {before}; from now on it is that of {cell}")
+    write_whole(workspace.artifacts / _NAMES / f"{name}.json", json.dumps({"cell": cell}).encode() + b"\n")
+
+
+def _names(workspace: Workspace) -> dict[str, str]:
+    found = {}
+    for path in (workspace.artifacts / _NAMES).glob("*.json"):
+        try:
+            found[path.stem] = json.loads(path.read_text(encoding="utf-8"))["cell"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise EngineError(f"{path} does not name a cell ({error}); remove it.") from error
+    return found
 
 
 def cell_label(record: Mapping[str, Any]) -> str:

@@ -41,6 +41,7 @@ class ScoreSettings(ScoredSettings):
     )
     limit: int | None = option(None, "only the first so many texts", affects_result=False, ge=1)
     show: bool = option(False, "print the texts coloured by divergence", affects_result=False)
+    name: str | None = option(None, "what to call these texts' cell in other commands", affects_result=False)
 
 
 def scored_of(settings: TextSettings) -> ScoredSettings:

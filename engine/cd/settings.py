@@ -1,7 +1,8 @@
 """The settings of what every step of `tiller cd` shares: which two models, what is asked, how their distributions are combined.
 
 S is the starting model, C the comparison model (specs/contrastive_decoding.md). Names of models stay out of keys: hashes of
-weights stand for them. Prompts stay out of keys too: a prompt's id is a hash of its text, so more prompts extend a cell. No torch.
+weights stand for them. Prompts stay out of keys too: a prompt's id is a hash of its text, so more prompts extend a cell. No
+torch.
 """
 
 from __future__ import annotations
@@ -30,11 +31,14 @@ class PairSettings(StepSettings):
     comparison_quantize: Quantize | None = option(None, "load the weights of C quantised")
     dtype: Literal["float32", "bfloat16", "float16"] | None = option(None, "number type of both (none: the checkpoint's own)")
     starting_device_map: str | None = option(
-        None, "where S goes: 'auto' spreads it, or a device such as cuda:0 (none: the GPU if there is one)", affects_result=False
+        None,
+        "where S goes: 'auto' spreads it, or a device such as cuda:0 (none: the GPU if there is one)",
+        affects_result=False,
     )
     comparison_device_map: str | None = option(None, "where C goes, likewise", affects_result=False)
     interpolate: float | None = option(
-        None, "before quantising, S becomes (1 - w)·S + w·C, parameter by parameter; above 1 or below 0 it goes beyond one of them"
+        None,
+        "before quantising, S becomes (1 - w)·S + w·C, parameter by parameter; above 1 or below 0 it goes beyond one of them",
     )
     legacy_interpolation: bool = option(False, "as published: S becomes w·S + (1 - w)·C, and w = 0 changes nothing")
     starting_prefix: str | None = option(None, "shown to S only, before every prompt (in chats: a system turn)")
@@ -80,7 +84,9 @@ class CombinationSettings(StepSettings):
     floor: float = option(0.0, "prob_difference: added to every token's difference (published: 1e-7)", ge=0)
     limit_top_p: float | None = option(None, "prob_difference: only tokens of S's nucleus of this share", gt=0, le=1)
     gate: float | None = option(
-        None, "prob_difference: where the models agree fall back to S; larger opens the gate only when they are very alike", gt=0
+        None,
+        "prob_difference: where the models agree fall back to S; larger opens the gate only when they are very alike",
+        gt=0,
     )
 
 
@@ -130,3 +136,4 @@ class DecodeSettings(PromptSettings, TextSettings):
     """Write texts with two models, and measure how their predictions differ at every token."""
 
     show: bool = option(False, "print the texts coloured by divergence", affects_result=False)
+    name: str | None = option(None, "what to call these texts' cell in other commands", affects_result=False)

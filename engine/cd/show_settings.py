@@ -14,7 +14,7 @@ class ShowSettings(StepSettings):
 
     step: ClassVar[str] = "cd.show"
 
-    cell: tuple[str, ...] = option((), "beginnings of cells' keys (none: all)", positional=True)
+    cell: tuple[str, ...] = option((), "cells' names, or beginnings of their keys (none: all)", positional=True)
     measure: str = option("kl", f"what texts are sorted and tokens coloured by: {', '.join((*MEASURES, WEIGHTED))}")
     region: Region = option("generated", "the written tokens, the prompt's (see decode's --measure-prompt), or both")
     sort: Literal["text", "prompt", "published", "none"] = option(

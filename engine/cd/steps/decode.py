@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.cd.cells import cell_label
+from engine.cd.cells import cell_label, check_name, name_cell
 from engine.cd.coloring import Look
 from engine.cd.decoder import open_decoder
 from engine.cd.prompts import read_prompts
@@ -14,10 +14,12 @@ from engine.store import read_catalog
 
 
 def run(settings: DecodeSettings) -> str:
+    check_name(settings.name)
     decoder = open_decoder(settings)
     tokenizer = decoder.source.tokenizer() if settings.prompt_tokens is not None else None
     prompts = read_prompts(settings, tokenizer)
     found = decoder.texts(prompts)
+    name_cell(decoder.workspace, settings.name, decoder.key)
     texts = [text for prompt in prompts for text in found[prompt.id]]
     if settings.show:
         record = read_catalog(decoder.workspace, "cells")[decoder.key]

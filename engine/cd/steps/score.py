@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.cd.cells import cell_label
+from engine.cd.cells import cell_label, check_name, name_cell
 from engine.cd.coloring import Look
 from engine.cd.prompts import asked_prompt
 from engine.cd.score_files import read_texts_file
@@ -16,9 +16,11 @@ from engine.store import read_catalog
 
 
 def run(settings: ScoreSettings) -> str:
+    check_name(settings.name)
     scorer = open_scorer(settings)
     texts = list(dict.fromkeys(_texts(settings)))
     scored = scorer.scored(texts)
+    name_cell(scorer.workspace, settings.name, scorer.key)
     if settings.show:
         record = read_catalog(scorer.workspace, "cells")[scorer.key]
         members = (settings.starting, settings.comparison)
