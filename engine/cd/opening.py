@@ -85,6 +85,7 @@ def open_pair(source: PairSource, settings: PairSettings) -> Pair:
     two do not go together.
     """
     from engine.cd.pair import Member, Pair
+    from engine.cd.state import stop_ids
     from engine.models import load_tokenizer
 
     if source.starting.identity != source.comparison.identity:
@@ -92,16 +93,16 @@ def open_pair(source: PairSource, settings: PairSettings) -> Pair:
     starting, comparison = _loaded(source, settings)
     strings = min(len(_strings(member.tokenizer)) for member in (starting, comparison))
     vocabulary = min(strings, _width(starting), _width(comparison))
-    ends = (starting.stop_ids() | comparison.stop_ids()) & {*range(vocabulary)}
-    if not ends:
+    first, second = (
+        Member(model, _steering(source, settings, model) if settings.steered == name else None)
+        for name, model in (("starting", starting), ("comparison", comparison))
+    )
+    pair = Pair(first, second, vocabulary, _identity(source, settings))
+    if not stop_ids(pair):
         notice(
             f"No token that ends a text is known to both {starting.name} and {comparison.name}: texts end at their full length."
         )
-    members = {
-        name: Member(model, _steering(source, settings, model) if settings.steered == name else None)
-        for name, model in (("starting", starting), ("comparison", comparison))
-    }
-    return Pair(members["starting"], members["comparison"], vocabulary, _identity(source, settings))
+    return pair
 
 
 def _identity(source: PairSource, settings: PairSettings) -> str:
@@ -114,9 +115,9 @@ def _identity(source: PairSource, settings: PairSettings) -> str:
 def _loaded(source: PairSource, settings: PairSettings) -> tuple[LoadedModel, LoadedModel]:
     from engine.models import load_source
 
-    comparison_options = (settings.comparison_quantize, settings.comparison_device_map, settings.dtype)
     if settings.interpolate is not None:
         return _interpolated(source, settings, settings.interpolate)
+    comparison_options = (settings.comparison_quantize, settings.comparison_device_map, settings.dtype)
     starting_options = (settings.starting_quantize, settings.starting_device_map, settings.dtype)
     starting = load_source(source.starting, *starting_options)
     if source.starting.identity == source.comparison.identity and starting_options == comparison_options:
@@ -135,7 +136,7 @@ def _interpolated(source: PairSource, settings: PairSettings, weight: float) -> 
     comparison = load_source(source.comparison, None, "cpu" if apart else settings.comparison_device_map, settings.dtype)
     share = comparison_share(weight, settings.legacy_interpolation)
     mix_into(starting, comparison, share)
-    starting = replace(starting, identity=f"{starting.identity} mixed with {share:g} of {comparison.identity}")
+    starting = replace(starting, identity=f"{starting.identity} mixed with {share} of {comparison.identity}")
     if apart:
         comparison = load_source(source.comparison, apart, settings.comparison_device_map, settings.dtype)
     return (quantised(starting, late, settings.starting_device_map) if late else starting), comparison
