@@ -23,8 +23,8 @@ from gpu_graph import Graph, Task
 
 Direction = Literal["S-C", "C-S", "S", "C"]
 """Whose text is written: S's against C, C's against S, or either model's alone."""
-DIRECTIONS: Mapping[Direction, tuple[int, int]] = {"S-C": (1, -1), "C-S": (-1, 1), "S": (1, 0), "C": (0, 1)}
-"""The published weights of S and C."""
+DIRECTIONS: Mapping[Direction, tuple[int, int]] = {"S-C": (1, -1), "C-S": (-1, 1), "S": (1, -1), "C": (-1, 1)}
+"""Weights of S and C. One model alone is rule `none`, which asks only whose weight is positive: as (1, 0) was published."""
 
 _PUBLISHED = ("--form", "text", "--floor", "1e-7", "--temperature", "0.6", "--top-p", "0.95", "--exact-length")
 PRESETS: Mapping[str, tuple[str, ...]] = {
