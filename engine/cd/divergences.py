@@ -159,8 +159,8 @@ _DIFFERENCES: _Terms = {
 
 
 def _twice_js(both: _Both) -> Tensor:
-    """p·ln(p/m) + q·ln(q/m) with m = (p + q)/2. By ln(p/m) = ln 2 − ln(1 + q/p) nothing cancels near equality, by taking out the
-    larger of p and q nothing does far from it."""
+    """p·ln(p/m) + q·ln(q/m) with m = (p + q)/2. By ln(p/m) = ln 2 − ln(1 + q/p) nothing cancels near equality, and with the
+    larger of p and q taken out nothing does far from it."""
     gap = both.d.abs()
     if not both.bounded:
         gap = gap.clamp(max=100)  # so far apart, one of the two is all there is
