@@ -88,7 +88,10 @@ class Trial:
         if min(first.sum(), (~first).sum()) < self.settings.smallest_group:
             return Skipped(title, region, f"fewer than {self.settings.smallest_group} texts of a set to test on")
         result = self._validated(Cases(inside, np.arange(len(inside))), first, title, share=True)
-        more = texts.names[0] if result.positive_rate >= result.negative_rate else texts.names[1]
+        more = texts.names[0]
+        if result.score < CHANCE:  # told in the direction that was found, which the two-sided p-value allows
+            more, ends = texts.names[1], (1 - result.high, 1 - result.low)
+            result = replace(result, score=1 - result.score, low=ends[0], high=ends[1])
         return Finding("share", title, region, f"More texts of {more} are in {name}", (), result)
 
     def _chosen_by(self, comparison: Comparison, label: Label) -> float:

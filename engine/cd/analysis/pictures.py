@@ -8,10 +8,12 @@ import numpy as np
 
 from engine.cd.analysis.analysis import AnalysisRecord, PlacedText
 from engine.cd.analysis.report import ordered, verdict
+from engine.cd.analysis.validation import CHANCE
 from engine.plots import Picture, ScatterGroup, ScatterPanel, ScatterPicture
 from engine.plots.estimates import Estimate, EstimatePicture
 
 _OUTSIDE = "in no cluster"
+_MOST = 20  # findings in one picture
 _VERDICTS = ("validated", "not validated")
 
 
@@ -49,39 +51,42 @@ def text_map(record: AnalysisRecord) -> ScatterPicture:
 
 
 def effects(record: AnalysisRecord) -> EstimatePicture:
-    """How far every finding lies from chance, with its interval."""
+    """How far findings lie from chance, with their intervals: the surest ones."""
+    told = ordered(record)[:_MOST]
+    left = f"; {len(record.findings) - len(told)} less sure ones are left out" if len(record.findings) > len(told) else ""
     return EstimatePicture(
         "Findings",
         "metric above chance",
-        "95 % intervals over prompts; p-values are corrected for all findings",
+        f"95 % intervals over prompts; p-values are corrected for all findings{left}",
         tuple(
             Estimate(
-                f"{one.comparison}: {one.statement}", one.validation.score - 0.5, one.validation.low - 0.5,
-                one.validation.high - 0.5, verdict(one, record.alpha), f"p {one.adjusted:.4f}",
+                f"{one.comparison}: {one.statement}", one.validation.score - CHANCE, one.validation.low - CHANCE,
+                one.validation.high - CHANCE, verdict(one, record.alpha), f"p {one.adjusted:.4f}",
             )
-            for one in ordered(record)
+            for one in told
         ),
         _VERDICTS,
-        marks=(0.5,),
     )  # fmt: skip
 
 
 def _effects_by_divergence(record: AnalysisRecord) -> ScatterPicture | None:
-    """The best metric of each region's findings over the region's mean divergence; None where no region has any."""
+    """How far each region's findings lie from chance over the region's mean divergence; None where no region has any."""
     groups = []
     for place, told in enumerate(_VERDICTS):
         points, labels = [], []
         for one in record.findings:
             divergence = _divergence(record, one.region)
             if divergence is not None and verdict(one, record.alpha) == told:
-                points.append((divergence, one.validation.score))
+                points.append((divergence, one.validation.score - CHANCE))
                 labels.append(f"{one.comparison}: {one.statement}")
         if points:
             groups.append(ScatterGroup(told, tuple(points), place, place, tuple(labels)))
     if not groups:
         return None
     measure = record.settings["measure"]
-    return ScatterPicture((ScatterPanel("Findings by divergence", f"mean {measure} of the region", "metric", tuple(groups)),))
+    return ScatterPicture(
+        (ScatterPanel("Findings by divergence", f"mean {measure} of the region", "metric above chance", tuple(groups)),)
+    )
 
 
 def _divergence(record: AnalysisRecord, region: int | None) -> float | None:

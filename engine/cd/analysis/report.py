@@ -19,9 +19,14 @@ _INDENT = "   "
 _MOST = 8  # findings that did not hold, told in a terminal; the page has all
 
 
-def terminal(record: AnalysisRecord, width: int = WIDTH) -> str:
-    """The whole report as text."""
-    parts = [_compared(record, width), _regions(record, width), findings(record, width)]
+def opening(record: AnalysisRecord, width: int = WIDTH) -> str:
+    """What was compared, and the regions."""
+    return f"{_compared(record, width)}\n\n{_regions(record, width)}"
+
+
+def conclusions(record: AnalysisRecord, width: int = WIDTH) -> str:
+    """Findings, the generative check, and what was not tested."""
+    parts = [findings(record, width)]
     if record.generated:
         parts.append(_generated(record, width))
     if record.skipped:
@@ -30,7 +35,7 @@ def terminal(record: AnalysisRecord, width: int = WIDTH) -> str:
             reasons.setdefault(one.reason, []).append(one.comparison)
         lines = [f"· {', '.join(names)}: {reason}" for reason, names in reasons.items()]
         parts.append("\n".join(["Not tested:", *(_filled(line, width) for line in lines)]))
-    return "\n\n".join(part for part in parts if part)
+    return "\n\n".join(parts)
 
 
 def ordered(record: AnalysisRecord) -> list[Finding]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _FEWEST = 6  # units, of which one at least is for each part
 _NAMES = ("A", "B")
+_ENDS = 1  # coloured texts of either end of a region that a terminal is shown; the page has all
 
 
 @dataclass(frozen=True)
@@ -185,16 +186,24 @@ def _read(path: Path) -> AnalysisRecord:
 
 def _shown(opened: _Opened, record: AnalysisRecord, path: Path, known: bool) -> str:
     """The report on the screen, the pictures and tables as files, and the summary line."""
+    from engine.cd.analysis.coloured import coloured_ends
     from engine.cd.analysis.html_report import analysis_page
     from engine.cd.analysis.pictures import pictures
-    from engine.cd.analysis.report import summary, terminal
-    from engine.plots import save_picture
+    from engine.cd.analysis.report import conclusions, opening, summary
+    from engine.plots import save_picture, screen
 
     workspace = opened.workspace
-    print(f"{terminal(record)}\n")
+    width, color = screen()
+    print(f"{opening(record, width)}\n")
     drawn = pictures(record)
     for name, picture in drawn.items():
         save_picture(workspace, f"analysis-{name}", record.key, picture)
+    if opened.settings.shown and opened.settings.self_test is None:
+        for view in coloured_ends(workspace, record, _ENDS).values():
+            print(f"{view.text(width, color)}\n")
+        for name, view in coloured_ends(workspace, record).items():
+            save_picture(workspace, f"analysis-texts-{name}", record.key, view)
+    print(f"{conclusions(record, width)}\n")
     shown = path
     if opened.settings.html:
         shown = opened.folder / "analysis.html"

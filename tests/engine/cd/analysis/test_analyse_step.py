@@ -98,7 +98,9 @@ def test_the_planted_slogan_is_found_offline(ws, cells, capsys):
     page = next(ws.glob("artifacts/analyses/*/analysis.html")).read_text()
     assert "Zorbo" in page
     assert "<script" not in page
+    assert "region 1, highest: js" in said
     names = {path.name for path in (ws / "artifacts/plots").iterdir()}
+    assert {f"analysis-texts-{name}-{record['key']}.html" for name in "AB"} <= names
     assert {
         f"analysis-{kind}-{record['key']}.{suffix}" for kind in ("map", "effects", "divergence") for suffix in ("png", "csv")
     } <= names
