@@ -381,3 +381,25 @@ def test_records_that_are_written_by_json_come_back(tmp_path):
     words = ["é", '"', "\\", "\u2028 a", "\x85b"]
     path = written(tmp_path, "a.jsonl", "".join(json.dumps({"prompt": word}) + "\n" for word in words))
     assert texts(path) == words
+
+
+WRITES_IT_BEFORE_THE_USER = (  # the structure of Llama 2's and Mistral's
+    "{% if messages[0].role == 'system' %}{% set head = messages[0].content + '\n\n' %}{% set turns = messages[1:] %}"
+    "{% else %}{% set head = '' %}{% set turns = messages %}{% endif %}"
+    "{{ '<s>[INST] ' + head + turns[0].content | trim + ' [/INST]' }}"
+)
+
+
+def test_a_template_that_writes_the_system_text_into_the_users_turn(demo):
+    tokenizer = demo.starting.model.tokenizer
+    own, tokenizer.chat_template = tokenizer.chat_template, WRITES_IT_BEFORE_THE_USER
+    try:
+        wanted = PairSettings(starting_prefix="Be kind.", comparison_prefix="Never be kind.")
+        both = encode(demo, asked_prompt("Tell me more"), wanted)
+        one = encode(demo, asked_prompt("Tell me more"), PairSettings(starting_prefix="Be kind."))
+    finally:
+        tokenizer.chat_template = own
+    for shown in (both, one):
+        words = tokenizer.decode(list(shown.starting[-shown.shared :]))
+        assert "kind" not in words
+        assert "me more" in words
