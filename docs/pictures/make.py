@@ -93,7 +93,11 @@ async def choose(pilot: Pilot[int], task: str) -> None:
 
 async def picture(pilot: Pilot[int], name: str) -> None:
     """What is on the screen as PNG."""
-    drawn = pilot.app.export_screenshot(title="tiller")
+    write_png(pilot.app.export_screenshot(title="tiller"), name)
+
+
+def write_png(drawn: str, name: str) -> None:
+    """An SVG of a terminal, as rich draws it, as PNG beside this file."""
     drawn = drawn.replace("Fira Code", "DejaVu Sans Mono").replace("font-size: 20px", f"font-size: {CELL / 0.602:g}px")
     drawn = re.sub(r'(<text [^>]*?)x="([\d.]+)"([^>]*?) textLength="[\d.]+"([^>]*)>([^<]*)</text>', in_cells, drawn)
     done = subprocess.run(["rsvg-convert", "--zoom", "0.8"], input=drawn.encode(), stdout=subprocess.PIPE, check=True)

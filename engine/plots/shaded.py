@@ -103,7 +103,8 @@ class ColoredTexts:
     def _steps(self) -> list[tuple[str, float]]:
         low, high = self.limits
         sides = (-1.0, -0.5, 0.0, 0.5, 1.0) if self._two_sided() else (0.0, 0.25, 0.5, 0.75, 1.0)
-        return [(f" {math.copysign(low + (high - low) * abs(shade), shade or 1):.3g} ", shade) for shade in sides]
+        values = [math.copysign(low + (high - low) * abs(shade), shade or 1) for shade in sides]
+        return [(f" {_rounded(value, high)} ", shade) for value, shade in zip(values, sides, strict=True)]
 
     def _scale(self, color: bool) -> str:
         if color:
@@ -211,6 +212,11 @@ def _span(piece: Piece) -> str:
     end = "<br>" if piece.text.endswith("\n") else ""
     shown = _escaped(piece.text) or _SPLIT
     return f'<span style="background:rgb({red},{green},{blue})"{title}>{shown}</span>{end}'
+
+
+def _rounded(value: float, reach: float) -> str:
+    """To three digits; what is a thousandth of the scale or less is nought on it."""
+    return f"{value:.3g}" if abs(value) > reach / 1000 else "0"
 
 
 def _told(likely: Sequence[tuple[str, float]]) -> str:
