@@ -88,6 +88,8 @@ class EstimatePicture:
 
         def paint(figure: Figure) -> None:
             _draw(self, figure.subplots())
+            if len({one.group for one in self.estimates}) > 1:
+                figure.legend(frameon=False, fontsize=8.5, loc="outside lower center", ncols=4)
 
         return draw((9.6, max(2.8, 0.2 * lines + 0.22 * len(self.estimates) + 1.6)), paint, told)
 
@@ -126,4 +128,3 @@ def _draw(picture: EstimatePicture, axes: Axes) -> None:
     axes.set_xlabel(picture.x_label)
     axes.set_title(picture.title, pad=20 if picture.note else 8)
     axes.annotate(picture.note, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
-    axes.legend(frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=4)

@@ -72,7 +72,7 @@ def shares(first: Sequence[Values], second: Sequence[Values], seed: int) -> Comp
     # where hardly any text has it, drawing prompts again finds nothing else: the arcsine's own error holds there too
     error = _NORMAL * math.sqrt(1 / sum(map(len, first)) + 1 / sum(map(len, second)))
     effect = cohens_h(float(one.mean()), float(other.mean()))
-    return _comparison(one, other, effect, spread, error)
+    return _comparison(one, other, effect, spread, error, math.pi)
 
 
 def amounts(first: Sequence[Values], second: Sequence[Values], seed: int) -> Comparison:
@@ -92,12 +92,12 @@ def groups(first: Values, second: Values, seed: int) -> Comparison:
     return _comparison(first, second, cliffs_delta(first.tolist(), second.tolist()), spread, error)
 
 
-def _comparison(first: Values, second: Values, effect: float, spread: Values, error: float) -> Comparison:
-    """The wider of the bootstrap interval and the large-sample one: the first knows prompts, the second few cases."""
+def _comparison(first: Values, second: Values, effect: float, spread: Values, error: float, largest: float = 1.0) -> Comparison:
+    """The wider of the bootstrap interval and the large-sample one: the first knows prompts, the second few cases. No effect is
+    larger than `largest`."""
     low, high = np.quantile(spread, [0.025, 0.975])
-    return Comparison(
-        float(first.mean()), float(second.mean()), effect, min(float(low), effect - error), max(float(high), effect + error)
-    )
+    low, high = max(min(float(low), effect - error), -largest), min(max(float(high), effect + error), largest)
+    return Comparison(float(first.mean()), float(second.mean()), effect, low, high)
 
 
 def _means(values: Sequence[Values]) -> Values:

@@ -7,7 +7,6 @@ how it is compared `effects`'. A hypothesis is formed on development prompts and
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from engine.cd.pipeline import effects
 from engine.cd.pipeline.hypotheses import Evidence, Experiment, Kind
 from engine.cd.pipeline.splits import in_fair_order, is_held_out
-from engine.cd.pipeline.terms import words
+from engine.cd.pipeline.terms import containing, words
 from engine.cd.pipeline.texts import Source, divergence_of
 from engine.cd.pipeline.view import Observation, Texts
 from engine.cd.prompts import AskedPrompt
@@ -141,12 +140,6 @@ class Laboratory:
             [np.array([number for _ in texts[prompt.id] if (number := next(in_turn)) is not None]) for prompt in prompts]
             for texts in sides
         ]
-
-
-def containing(phrases: Sequence[str]) -> re.Pattern[str]:
-    """A text with one of the phrases, as whole words, in any letter case and with any white space between its words."""
-    wanted = (r"\s+".join(map(re.escape, phrase.split())) for phrase in phrases)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(wanted)})(?!\w)", re.IGNORECASE)
 
 
 def _divergences(texts: Texts, prompts: Sequence[AskedPrompt]) -> NDArray[np.float64]:

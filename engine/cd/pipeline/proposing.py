@@ -6,6 +6,7 @@ prompts that go with divergence, lengths. Nothing is known here of any particula
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -13,10 +14,11 @@ from typing import Any, Protocol
 
 from engine.cd.pipeline.hypotheses import Experiment
 from engine.cd.pipeline.survey import Cluster, mean_divergence
-from engine.cd.pipeline.terms import PromptWord, Term, distinguishing, dividing_words, has_word, words
+from engine.cd.pipeline.terms import PromptWord, Term, containing, distinguishing, dividing_words, has_word, words
 from engine.cd.pipeline.view import View
 
 _CANDIDATES = 40
+_SAME = 0.8  # share of a term's texts that hold a tested phrase, from which on the term is a part of that finding
 _NOTABLE = 2.0  # |z| from which on a difference on development texts is worth a test
 
 
@@ -66,10 +68,7 @@ class DataProposer:
     def survey(self, view: View, found: Sequence[Cluster]) -> dict[str, Any]:
         told = []
         for cluster in found:
-            high, low = (
-                [one.text for prompt in prompts for one in view.texts["starting"].get(prompt.id, ())]
-                for prompts in (cluster.high, cluster.low)
-            )
+            high, low = (view.said("starting", prompts) for prompts in (cluster.high, cluster.low))
             terms = [term.text for term in distinguishing(high, low, 3) if term.z > _NOTABLE]
             means = [mean_divergence(prompts, view.divergences) for prompts in (cluster.high, cluster.low)]
             more = f"; texts of high divergence have more of: {', '.join(terms)}" if terms else ""
@@ -130,7 +129,7 @@ class DataProposer:
     def _words(self, view: View) -> Iterator[Any]:
         from scipy.stats import mannwhitneyu
 
-        first, second = ([len(words(text)) for text in view.side(side)] for side in ("starting", "comparison"))
+        first, second = ([len(words(text)) for _, text in view.side(side)] for side in ("starting", "comparison"))
         if not first or not second:
             return
         found = mannwhitneyu(first, second, method="asymptotic")
@@ -145,9 +144,21 @@ class DataProposer:
 
 
 def notable_terms(view: View) -> list[Term]:
-    """Towards S: its texts and those of the contrast, in which what sets it apart from C is frequent."""
-    found = distinguishing(view.side("starting") + view.side("contrast"), view.side("comparison"), _CANDIDATES)
-    return [term for term in found if abs(term.z) >= _NOTABLE]
+    """Towards S: its texts and those of the contrast, in which what sets it apart from C is frequent. Terms that hardly ever
+    come without a phrase that was tested before are left out."""
+    first, second = view.side("starting") + view.side("contrast"), view.side("comparison")
+    known = [containing(one.experiment.phrases) for one in view.hypotheses if one.experiment and one.experiment.phrases]
+    texts = [text for _, text in first + second]
+    return [
+        term
+        for term in distinguishing(first, second, _CANDIDATES)
+        if abs(term.z) >= _NOTABLE and not any(_is_part_of(term.text, pattern, texts) for pattern in known)
+    ]
+
+
+def _is_part_of(term: str, phrases: re.Pattern[str], texts: Sequence[str]) -> bool:
+    having = [text for text in texts if containing((term,)).search(text)]
+    return sum(phrases.search(text) is not None for text in having) >= _SAME * len(having)
 
 
 def _dividing(view: View) -> list[PromptWord]:

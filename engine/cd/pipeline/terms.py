@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*")
 _LONGEST = 4  # words of a term
-_FEWEST = 3  # texts, or prompts, that a term must be in
+_FEWEST = 3  # prompts that a term must be in, or in texts of
+Said = tuple[str, str]
+"""A prompt's id and a text that it was answered with."""
 _SAME = 0.8  # share of texts in common from which on two terms are one finding
 
 
@@ -39,23 +41,24 @@ class PromptWord:
     prompts: tuple[str, ...]
 
 
-def distinguishing(first: Sequence[str], second: Sequence[str], most: int) -> list[Term]:
+def distinguishing(first: Sequence[Said], second: Sequence[Said], most: int) -> list[Term]:
     """Terms of one to four words by |z|, each standing for all that occur in nearly the same texts: the longest is kept.
 
-    z² is the log-likelihood ratio G² (Dunning 1993), which, unlike a ratio of odds, knows what to make of a term that one side
-    never has.
+    A term must be in texts of several prompts: what one prompt makes a model say is no finding. z² is the log-likelihood ratio
+    G² (Dunning 1993), which, unlike a ratio of odds, knows what to make of a term that one side never has.
     """
     if not first or not second:
         return []
     where: dict[str, set[int]] = defaultdict(set)
     forms: dict[str, Counter[str]] = defaultdict(Counter)
-    for place, text in enumerate([*first, *second]):
+    said = [*first, *second]
+    for place, (_, text) in enumerate(said):
         for form in _ngrams(text):
             where[form.casefold()].add(place)
             forms[form.casefold()][form] += 1
     found = []
     for term, places in where.items():
-        if len(places) >= _FEWEST:
+        if len({said[place][0] for place in places}) >= _FEWEST:
             count = sum(place < len(first) for place in places)
             found.append((_z(count, len(first), len(places) - count, len(second)), term, count))
     found.sort(key=lambda one: (-abs(one[0]), -len(one[1].split()), one[1]))
@@ -106,6 +109,12 @@ def words(text: str) -> list[str]:
 
 def has_word(text: str, word: str) -> bool:
     return word.casefold() in {found.casefold() for found in _WORD.findall(text)}
+
+
+def containing(phrases: Sequence[str]) -> re.Pattern[str]:
+    """A text with one of the phrases, as whole words, in any letter case and with any white space between its words."""
+    wanted = (r"\s+".join(map(re.escape, phrase.split())) for phrase in phrases)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(wanted)})(?!\w)", re.IGNORECASE)
 
 
 def _ngrams(text: str) -> Iterator[str]:

@@ -45,9 +45,13 @@ class View:
     hypotheses: Sequence[Hypothesis]
     knowledge: Sequence[str]
 
-    def side(self, side: Side) -> list[str]:
-        """All its texts on explored prompts."""
-        return [one.text for prompt in self.explored for one in self.texts[side].get(prompt.id, ())]
+    def side(self, side: Side) -> list[tuple[str, str]]:
+        """All its texts on explored prompts, each behind its prompt's id."""
+        return self.said(side, self.explored)
+
+    def said(self, side: Side, prompts: Sequence[AskedPrompt]) -> list[tuple[str, str]]:
+        """The side's texts on these prompts, likewise."""
+        return [(prompt.id, one.text) for prompt in prompts for one in self.texts[side].get(prompt.id, ())]
 
     def by_divergence(self) -> list[AskedPrompt]:
         """The explored prompts whose divergence is known, the highest first."""
