@@ -29,12 +29,15 @@ class Exchange:
     def rearranged(self, generator: np.random.Generator, draws: int) -> Iterator[NDArray[np.intp]]:
         """`draws` random rearrangements in parts, each [part, texts]: whose label the text at each position gets."""
         at_once = max(1, _BLOCK // max(self.texts, 1))
+        shapes = sorted({family.shape for family in self.families})
+        alike = [np.stack([family for family in self.families if family.shape == shape]) for shape in shapes]
         for start in range(0, draws, at_once):
             rows = min(at_once, draws - start)
             places = np.tile(np.arange(self.texts), (rows, 1))
-            for family in self.families:
-                order = generator.random((rows, len(family))).argsort(axis=1)
-                places[:, family.ravel()] = family[order].reshape(rows, -1)
+            for families in alike:  # [families, blocks, places] at once: thousands of prompts have one each
+                order = generator.random((rows, *families.shape[:2])).argsort(axis=2)
+                moved = np.take_along_axis(families[None], order[..., None], axis=2)
+                places[:, families.ravel()] = moved.reshape(rows, -1)
             yield places
 
 
