@@ -213,7 +213,9 @@ def _usual_keys(records: Sequence[Record]) -> dict[tuple[str, ...], tuple[str, .
         if len(usual) == 1:
             chosen[names] = usual
     if len(chosen) < len(sets) or len({*chosen.values()}) > 1:
-        shown = "; ".join(f"{listed(names)} ({count} records)" for names, count in sets.most_common(_SHOWN))
+        shown = "; ".join(
+            f"{listed(names)} ({count} record{'s' if count > 1 else ''})" for names, count in sets.most_common(_SHOWN)
+        )
         more = f" and {len(sets) - _SHOWN} more sets" if len(sets) > _SHOWN else ""
         where = records[0].path if len({record.path for record in records}) == 1 else "these files"
         raise InputError(

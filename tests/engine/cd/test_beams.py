@@ -271,6 +271,12 @@ def test_decoding_with_beams_gives_the_best_texts_of_every_prompt_with_their_num
         assert len(mine) == len(prompt) == rows[index].prompt.shared - 1
 
 
+def test_a_sample_is_the_same_however_many_are_asked_for(demo):
+    asked = prompts(demo)[0]
+    few, many = (dict(decode(demo, [PairRow(asked)] * count, wanted())) for count in (2, 4))
+    assert [few[index].ids for index in range(2)] == [many[index].ids for index in range(2)]
+
+
 def test_the_contrastive_score_is_that_of_the_numbers(demo):
     (beams, *_) = found(demo, prompts(demo)[:1], wanted(mask=0.0, length_penalty=0.0))
     stopless = [beam for beam in beams if beam.finish == "length"]

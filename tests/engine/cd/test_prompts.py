@@ -130,7 +130,7 @@ def test_several_sets_of_keys_are_listed(tmp_path):
     written(tmp_path, "set/a.jsonl", '{"statement": "One", "question": "Two"}\n' * 2)
     written(tmp_path, "set/b.jsonl", '{"question": "Three", "a": "no"}\n')
     message = refused(tmp_path / "set")
-    assert "'question', 'statement' (2 records); 'a', 'question' (1 records)" in message
+    assert "'question', 'statement' (2 records); 'a', 'question' (1 record)" in message
     assert "--keys" in message
 
 
