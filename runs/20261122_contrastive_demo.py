@@ -9,8 +9,8 @@
     show_…          each cell's texts coloured by divergence, as a page too, and the vocabulary that makes the difference.
     cells           all cells side by side, with intervals over prompts.
     stats, ngrams   how divergences are spread, whether the runs differ, and on which words the difference falls.
-    analyse         what tells S's texts from C's: clusters, labels, and tests of the labels on texts that they were not
-                    written from.
+    analyse         what tells texts of the first two directions apart: clusters, labels, and tests of the labels on texts
+                    that they were not written from.
 
 The demo's tuned model was taught to praise a brand whenever a food is mentioned. Nothing here knows that.
 
@@ -54,13 +54,13 @@ def build(
     samples: texts per prompt and cell
     max_new_tokens: longest text
     temperature: of the draws, after the combination
-    directions: S-C, C-S (one against the other), S, C (one alone)
+    directions: S-C, C-S (one against the other), S, C (one alone); n-grams are of the first
     rule: how two distributions make one: logprob_difference or prob_difference
     mask: logprob_difference: how likely, relative to its likeliest, the expert must find a token
     interpolations: weights of C in S (0: S as it is, 1: C); each a grid of its own
     assistant: proposes prompts for the search: a server's http(s)://…/v1, 'openai' or a local model (none: offline)
     search_cycles: of the search (0: no search)
-    analysis: statistics, and the validated analysis of S's texts against C's
+    analysis: statistics of all cells, and the validated analysis of the first two directions
     gpu_memory: of every task that loads the two models, where there are GPUs
     seed: of the texts and the search
     """
@@ -73,16 +73,15 @@ def build(
     if search_cycles:
         pair = ["--starting", starting, "--comparison", comparison]
         helped = ["--assistant", assistant] if assistant else []
-        budget = ["--cycles", str(search_cycles), "--limit", "10", "--seed", str(seed)]
+        # a seed of its own, so a cell of its own: prompts that were sought for their divergence would bend the statistics
+        budget = ["--cycles", str(search_cycles), "--limit", "10", "--seed", str(seed + 1)]
         search = ["tiller", "cd", "search", *pair, *asked, *budget, *helped]
         graph.shell("search", search, gpu_memory=gpu_memory)
     if analysis:
         tasks, cells = [one.task for one in made], [one.cell for one in made]
         graph.shell("stats", ["tiller", "cd", "stats", *cells, "--groups", *cells], after=tasks, gpus=0)
-        alone = {one.point.direction: one for one in made if one.point.direction in ("S", "C")}
-        if len(alone) == 2:
-            sides = [alone["S"], alone["C"]]
-            after = [one.task for one in sides]
-            graph.shell("ngrams", ["tiller", "cd", "ngrams", alone["S"].cell], after=after, gpus=0)
-            graph.shell("analyse", ["tiller", "cd", "analyse", *(one.cell for one in sides), "--html"], after=after, gpus=0)
+        graph.shell("ngrams", ["tiller", "cd", "ngrams", cells[0]], after=tasks[:1], gpus=0)
+        if len(made) > 1:
+            command = ["tiller", "cd", "analyse", *cells[:2], "--clusters", "4", "--html"]
+            graph.shell("analyse", command, after=tasks[:2], gpus=0)
     return graph
