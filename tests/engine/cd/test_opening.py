@@ -250,3 +250,34 @@ def test_different_tokens_are_refused_by_their_strings_before_anything_loads(tmp
     (tmp_path / "other" / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(InputError, match=r"token \d+ is 'Ġthe' in the first and 'Ġder' in the second"):
         opened(comparison=other)
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory) -> str:
+    """An adapter of the demo's base model, without a tokenizer of its own."""
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(0)
+    lora = LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False)  # pyright: ignore
+    path = tmp_path_factory.mktemp("adapter")
+    get_peft_model(load("demo-base").model, lora).save_pretrained(path)
+    config = json.loads((path / "adapter_config.json").read_text())
+    (path / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "demo-base"}))
+    return str(path)
+
+
+def test_an_adapter_is_compared_and_mixed_with_its_base_model(adapter):
+    ids = torch.tensor([[1, 4, 436, 345, 391, 2, 5]])
+
+    def logits(**options) -> list[torch.Tensor]:
+        pair = opened(starting=adapter, **options)
+        with torch.inference_mode():
+            return [member.model.model(ids).logits for member in (pair.starting, pair.comparison)]
+
+    assert source(starting=adapter).tokenizer().get_vocab() == load("demo-base").tokenizer.get_vocab()
+    adapted, base = logits()
+    assert not torch.allclose(adapted, base, atol=0.1)
+    half, _ = logits(interpolate=0.5)
+    assert not torch.allclose(half, adapted, atol=1e-3)
+    whole, _ = logits(interpolate=1.0)
+    torch.testing.assert_close(whole, base, atol=1e-5, rtol=1e-4)
