@@ -26,7 +26,7 @@ _IN_TERMINAL = 24
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """The area of its letters is as its `value`, which must be above 0 to be drawn. `count`: how often it occurs."""
+    """The area of its letters is as its `value`, as far as there is room; only values above 0 are drawn. `count`: how often it occurs."""
 
     text: str
     value: float
@@ -65,7 +65,7 @@ class WordCloudPicture:
             axes.set_ylim(_HEIGHT, 0)
             axes.set_aspect("equal")
             axes.axis("off")
-            axes.set_title(f"{self.title} — area of letters: {self.value_name}")
+            axes.set_title(f"{self.title} — size: {self.value_name}")
             for patch in _outlines(self.words):
                 axes.add_patch(patch)
 
@@ -91,7 +91,7 @@ def _outlines(words: tuple[Word, ...]):
     typeface = FontProperties(family="DejaVu Sans")
     cloud = WordCloud(
         font_path=_font_file(), width=_WIDTH, height=_HEIGHT, max_words=_MOST, random_state=0, prefer_horizontal=0.9, margin=4,
-        min_font_size=9, relative_scaling=1,  # pyright: ignore[reportArgumentType]  typed by its default, "auto"
+        min_font_size=6, relative_scaling=1,  # pyright: ignore[reportArgumentType]  typed by its default, "auto"
     ).generate_from_frequencies({word: value**0.5 for word, value in frequencies.items()})  # fmt: skip
     for rank, ((word, _), size, (row, column), turned, _color) in enumerate(cloud.layout_):
         path = TextPath((0, 0), word, size=size, prop=typeface)
