@@ -26,7 +26,8 @@ _IN_TERMINAL = 24
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """The area of its letters is as its `value`, as far as there is room; only values above 0 are drawn. `count`: how often it occurs."""
+    """The area of its letters is as its `value`, as far as there is room; only values above 0 are drawn. `count`: how often it
+    occurs."""
 
     text: str
     value: float
