@@ -85,7 +85,7 @@ class LocalAssistant:
         model, settings = self._model, self._settings
         rows = [Row(encode_chat(model.tokenizer, request.chat).ids, request.seed or 0) for request in requests]
         longest = max(len(row.prompt) for row in rows)
-        check_length(model, longest + settings.max_tokens, "give a smaller --max-tokens or --per-request")
+        check_length(model, longest + settings.max_tokens, "allow shorter replies, ask for less at a time, or name another")
         sampling = Sampling(settings.max_tokens, settings.temperature)
         for index, written in generate(model, rows, sampling, batch_size=settings.batch_size):
             reply = Reply(

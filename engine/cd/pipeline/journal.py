@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -96,10 +96,6 @@ class Journal:
         self._segment.append(record)
         self._known[name] = record
         return result
-
-    def times(self, names: Iterable[str]) -> dict[str, str]:
-        """When stages were done: for people, part of no result."""
-        return {name: self._known[name]["at"] for name in names if name in self._known}
 
     def _recall(self, kept: dict[str, Any]) -> None:
         cost = kept["cost"]
