@@ -178,10 +178,10 @@ def _bracketed(pieces: Sequence[Piece]) -> list[Piece]:
     """Without colours: one pair of brackets around all neighbours of like strength, behind the space before them."""
     shown: list[Piece] = []
     for (level, minus), run in groupby(pieces, key=_level):
-        opening, closing = _BRACKETS[level]
         said = [_shown(piece) for piece in run]
+        opening, closing = _BRACKETS[level if "".join(said).strip(" ") else 0]
         word = said[0].lstrip(" ")
-        said[0] = said[0][: len(said[0]) - len(word)] + opening + ("−" if minus else "") + word
+        said[0] = said[0][: len(said[0]) - len(word)] + opening + ("−" if minus and opening else "") + word
         said[-1] += closing
         shown += map(Piece, said)
     return shown

@@ -75,6 +75,14 @@ def test_measures_with_two_sides_are_shaded_from_nought():
     assert "«−x»‹y›z" in plain
 
 
+def test_without_colours_a_run_of_strong_tokens_has_one_pair_of_brackets():
+    words = ["Buy", " Zor", "bo", " ", " today", "."]
+    plain = colored([text([0.0, 2.0, 2.1, 0.0, 1.0, 0.0], words)], look()).text(80, color=False)
+    assert plain.endswith("Ask. ▸Buy «Zorbo»  ‹today›.")
+    lone = colored([text([0.0, 3.0, 0.0], ["a", " ", "b"])], look()).text(80, color=False)
+    assert lone.endswith("▸a b")
+
+
 def test_hovering_tells_numbers_and_what_both_models_would_have_said():
     (one,) = colored([text([0.5], ["x"])], look()).texts
     assert one.pieces[0].numbers["kl"] == 0.5
