@@ -18,6 +18,7 @@ from engine.cd.search.lines import short
 from engine.cd.search.records import Attempt, Entry, bank_of
 from engine.cd.search.statistics import CycleStatistics, Spread
 from engine.plots import Curve, CurvePicture, Panel, Point
+from engine.printable import printable
 from engine.store import note_artifact
 from engine.workspace import Workspace
 
@@ -94,6 +95,15 @@ def tables(entries: Sequence[Entry], sort: Sort, top: int) -> str:
     return "\n\n".join(f"The {top} {name} of {len(ordered)} prompts, by {sort}\n\n{_lines(part)}" for name, part in ends)
 
 
+def supposed(attempts: Attempts) -> str:
+    """The hypotheses that an assistant wrote last, before the prompts of its cycle; empty where it wrote none."""
+    told = [attempt for attempt in attempts.values() if attempt.hypotheses]
+    if not told:
+        return ""
+    lines = [f"- {printable(text)}" for text in told[-1].hypotheses]
+    return "\n".join([f"What the assistant supposed in repeat {told[-1].repeat + 1}, cycle {told[-1].cycle}:", *lines])
+
+
 def picture(attempts: Attempts, measure: str) -> CurvePicture:
     """Divergence of the bank, and of what each cycle built on, over the cycles; a panel per repeat."""
     return CurvePicture(tuple(_panel(repeat, attempts, measure) for repeat in sorted({repeat for repeat, _ in attempts})))
@@ -121,14 +131,14 @@ def _panel(repeat: int, attempts: Attempts, measure: str) -> Panel:
         measure,
         tuple(curve for curve in made if curve.points),
         {},
-        "bands: one standard deviation of the prompts",
+        "bands: one standard deviation of the prompts, at most their range",
         y_range=None,
         x_name="cycle",
     )
 
 
 def _point(cycle: int, one: Spread, count: int) -> Point:
-    return Point(cycle, one.mean, one.mean - one.sd, one.mean + one.sd, count, count)
+    return Point(cycle, one.mean, max(one.mean - one.sd, one.min), min(one.mean + one.sd, one.max), count, count)
 
 
 def _lines(entries: Sequence[Entry]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from engine.cd.numbers import MEASURES
 from engine.cd.search.records import bank_of, find_search, read_attempts, search_folder
-from engine.cd.search.results import in_order, picture, table_text, tables
+from engine.cd.search.results import in_order, picture, supposed, table_text, tables
 from engine.cd.search.settings import SearchShowSettings
 from engine.plots import save_picture, show
 from engine.store import read_catalog
@@ -19,6 +19,8 @@ def run(settings: SearchShowSettings) -> str:
     if settings.csv:
         return table_text(in_order(entries, settings.sort), ",").rstrip("\n")
     print(tables(entries, settings.sort, settings.top))
+    if said := supposed(attempts):
+        print(f"\n{said}")
     told = f"search show {key}: {len(entries)} prompts"
     if not entries:
         return told

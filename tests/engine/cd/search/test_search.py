@@ -144,6 +144,20 @@ def test_a_reply_that_cannot_be_read_is_mended_by_the_assistant(search, bank):
     assert {entry["prompt"] for entry in bank() if entry["cycle"]} == {"Tell me about {braces}", "What is left?"}
 
 
+def test_hypotheses_come_first_and_are_shown(search, bank):
+    def supposing(body) -> str:
+        assert "First write up to three hypotheses" in body["messages"][-1]["content"]
+        return json.dumps(
+            {"hypothesis 1": "They differ on\x1b[31m tools.", "prompt 1": "Tell me about hinges, a kind of tool."}
+        )
+
+    with ChatServer(supposing) as server:
+        search(*seeds("--assistant", server.url, "--cycles", "1", "--wording", "hypotheses"))
+    assert [entry["prompt"] for entry in bank() if entry["cycle"]] == ["Tell me about hinges, a kind of tool."]
+    out, _ = search("show")
+    assert "What the assistant supposed in repeat 1, cycle 1:\n- They differ on\\x1b[31m tools.\n" in out
+
+
 def test_lines_are_prompts_only_where_that_is_allowed(search, bank):
     with ChatServer(lambda _: "Of course:\n1. Tell me about ships.\n2. Tell me about hens.") as server:
         options = ("--assistant", server.url, "--cycles", "1", "--max-failed-cycles", "1")
