@@ -50,6 +50,8 @@ def find_clusters(
     """Clusters of embeddings: [texts, width]. k-means: `count` of them, or as many as there are different texts; `start`:
     centroids to begin with, [count, width]. HDBSCAN: as many as it finds of `smallest` to `largest` texts, possibly none.
     """
+    if not len(embeddings):
+        return _none(embeddings)
     if method == "hdbscan":
         return _by_density(embeddings, smallest, largest)
     from sklearn.cluster import KMeans
@@ -87,15 +89,18 @@ def plane(embeddings: Vectors, seed: int, method: Literal["pca", "tsne"] = "pca"
 def _by_density(embeddings: Vectors, smallest: int, largest: int | None) -> Clusters:
     from sklearn.cluster import HDBSCAN
 
-    width = embeddings.shape[1]
     if len(embeddings) < max(smallest, 2):
-        return Clusters(np.empty((0, width), np.float32), np.empty(0))
+        return _none(embeddings)
     options: dict[str, Any] = {"min_cluster_size": max(smallest, 2), "max_cluster_size": largest, "copy": True}
     found = HDBSCAN(**options).fit(embeddings).labels_
     centroids = np.array([embeddings[found == label].mean(axis=0) for label in range(found.max() + 1)], np.float32)
-    centroids = centroids.reshape(-1, width)
+    centroids = centroids.reshape(-1, embeddings.shape[1])
     reach = [_distances(embeddings[found == label], centroids[label][None]).max() for label in range(len(centroids))]
     return Clusters(centroids, np.array(reach))
+
+
+def _none(embeddings: Vectors) -> Clusters:
+    return Clusters(np.empty((0, embeddings.shape[1]), np.float32), np.empty(0))
 
 
 def _distances(embeddings: Vectors, centroids: Vectors) -> NDArray[np.float64]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.cd.analysis.findings import Finding
 from engine.cd.analysis.generative import Generated, association, association_p, requests
+from engine.cd.analysis.labels import answered
 from engine.cd.analysis.settings import AnalyseSettings
 from engine.cd.cells import cell_records
 from engine.cd.prompts import asked_prompt
@@ -53,7 +54,7 @@ def generative_checks(
 def _written(
     finding: Finding, ask: Callable[[Sequence[Request]], list[Reply]], settings: AnalyseSettings
 ) -> list[tuple[int, str]]:
-    """(1 where the statement should be true, text), without what failed or is empty."""
+    """(1 where the statement should be true, text), without empty ones."""
     asked = requests(
         finding.statement,
         settings.generated_texts,
@@ -62,7 +63,7 @@ def _written(
         settings.seed,
     )
     labels = [1] * settings.generated_texts + [0] * settings.generated_texts
-    replies = zip(labels, ask(asked), strict=True)
+    replies = zip(labels, answered(ask(asked)), strict=True)
     return [(label, reply.text.strip()) for label, reply in replies if reply.text and reply.text.strip()]
 
 

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from engine.cd.analysis.terms import term_labels
 from engine.data import Message
+from engine.errors import EngineError
 from engine.printable import printable
 from engine.remote.types import Reply, Request
 
@@ -74,7 +75,7 @@ class AssistantLabeller:
             groups = [draw.sample(list(texts), min(self.texts, len(texts))) for texts in (shown.positive, shown.negative)]
             question = wording(groups[0], groups[1], [label.text for label in labels])
             request = Request((Message("user", question),), self.max_tokens, self.temperature, draw.getrandbits(31))
-            said = statement(self.ask([request])[0])
+            said = statement(answered(self.ask([request]))[0])
             if said and said.casefold() not in {label.text.casefold() for label in labels}:
                 labels.append(Label(said))
         return labels
@@ -100,8 +101,20 @@ def wording(positive: Sequence[str], negative: Sequence[str], earlier: Sequence[
     return "\n".join([*lines, "Reply with the statement only."])
 
 
+def answered(replies: Sequence[Reply]) -> Sequence[Reply]:
+    """The replies, if all came: an analysis without some would be another one."""
+    failed = [reply for reply in replies if reply.text is None]
+    if failed:
+        why = (failed[0].error or "it gave no reason").rstrip(".")
+        raise EngineError(
+            f"The assistant did not answer {len(failed)} of {len(replies)} requests: {why}; "
+            "run the same command again, it goes on from what was answered."
+        )
+    return replies
+
+
 def statement(reply: Reply) -> str | None:
-    """The statement of a reply, on one line; None where there is none, or a whole essay."""
+    """The statement of an answered request, on one line; None where there is none, or a whole essay."""
     said = printable(" ".join((reply.text or "").split()))
     if len(said) > 1 and said[0] in _QUOTES and said[-1] in _QUOTES:
         said = said[1:-1].strip()

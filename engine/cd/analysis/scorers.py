@@ -14,13 +14,15 @@ from typing import Protocol
 
 from engine.cd.analysis.labels import Label
 from engine.cd.analysis.terms import contains
+from engine.errors import EngineError
 from engine.judges.judge import Backend, LocalBackend
 from engine.judges.rubric import Rubric
-from engine.judges.verdict import Subject
+from engine.judges.verdict import FAILED, Subject, Verdict, why_failed
 from engine.progress import Progress
 
 _NOT_SHOWN = "(not shown)"
 _FULL = 100.0  # of a server's scale
+_MOST_FAILED = 0.1  # of the questions about a label: a few texts may be too long or be refused, a server that is down may not
 _BRACES = str.maketrans("{}", "()")
 _STATEMENT = "Here is a statement about texts:\n\n{label}\n\n"
 
@@ -72,10 +74,17 @@ class JudgeScorer:
         name = f"label-{hashlib.sha256(label.text.encode()).hexdigest()[:12]}"
         rubric = Rubric.model_validate({"id": name, "version": 1, "about": "a label of texts", "question": text, **form})
         found: list[float | None] = [None] * len(subjects)
+        failed: list[Verdict] = []
         with Progress(f"judging {name}", len(subjects)) as progress:
             for index, verdict in self.backend.verdicts(rubric, subjects):
                 found[index] = verdict.value
+                failed += [verdict] if verdict.label == FAILED else []
                 progress.advance()
+        if len(failed) > _MOST_FAILED * len(subjects):
+            raise EngineError(
+                f"The judge failed on {len(failed)} of {len(subjects)} questions: {why_failed(failed[0].raw)}; mend that and "
+                "run the same command again, what was answered is kept."
+            )
         return found
 
 

@@ -27,7 +27,7 @@ class GroupingSettings(EmbedderSettings):
 class LabellingSettings(AskedAssistantSettings):
     """How labels are written: by the assistant, or, where there is none, as sets of terms."""
 
-    seed: int = option(0, "of clusters, of what is shown and of permutations")
+    seed: int = option(0, "of clusters, of what is shown and of permutations", ge=0, lt=2**32)
     labels: int = option(5, "labels written for each comparison", ge=1)
     shown_texts: int = option(10, "texts of either group that the assistant is shown for a label", ge=1)
     term_length: int = option(3, "longest term, in words", ge=1, le=8)

@@ -16,6 +16,7 @@ from engine.assistants.settings import AssistantSettings
 from engine.cd.analysis.labels import AssistantLabeller, Label, Shown, TermLabeller, statement, wording
 from engine.cd.analysis.scorers import JudgeScorer, TermScorer
 from engine.cd.analysis.terms import contains, term_labels, term_weights, terms_of
+from engine.errors import EngineError
 from engine.judges.judge import open_backend
 from engine.judges.settings import BackendSettings
 from engine.remote.types import Reply
@@ -104,7 +105,6 @@ def test_term_scores_follow_the_rule():
 def test_an_assistants_reply_is_one_line_that_cannot_act():
     assert statement(Reply('  "The text\nis \x1b[31mred."\n')) == "The text is \\x1b[31mred."
     assert statement(Reply("")) is None
-    assert statement(Reply(None, error="down")) is None
     assert statement(Reply("word " * 200)) is None
 
 
@@ -224,3 +224,26 @@ def test_a_local_judge_gives_probabilities(tmp_path):
     found = scorer.score(label, texts)
     assert all(value is not None and 0 < value < 1 for value in found)
     assert found == pytest.approx(scorer.score(label, texts[::-1])[::-1])
+
+
+def test_an_assistant_that_does_not_answer_ends_the_analysis(tmp_path):
+    def down(requests):
+        return [Reply(None, error="connection refused") for _ in requests]
+
+    writer = AssistantLabeller(down, texts=4, max_tokens=100, temperature=1.0, seed=0)
+    with pytest.raises(EngineError, match="did not answer 1 of 1 requests: connection refused; run the same command again"):
+        writer.write(Shown("A over B", LAMPS, BOATS, PROMPTS), 3)
+
+
+@pytest.mark.parametrize(("long", "ends"), [(1, False), (5, True)])
+def test_a_judge_may_fail_on_few_texts_only(tmp_path, monkeypatch, long, ends):
+    monkeypatch.setenv("OPENAI_API_KEY", "none")
+    texts = [f"{'word ' * 400 if number < long else ''}text {number}" for number in range(20)]
+    with ChatServer(lambda _: "50", longest=1500) as server:
+        settings = BackendSettings(judge=server.url, judge_model="test-model", structured="off")
+        scorer = JudgeScorer(open_backend(settings, Workspace(tmp_path)))
+        if ends:
+            with pytest.raises(EngineError, match="The judge failed on 5 of 20 questions"):
+                scorer.score(Label("The text is long"), texts)
+        else:
+            assert scorer.score(Label("The text is long"), texts) == [None] + [0.5] * 19
