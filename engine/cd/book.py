@@ -19,6 +19,8 @@ from engine.cd.pair import Pair
 from engine.cd.settings import MeasureSettings
 from engine.cd.state import faulty
 
+_WAITING_CPU = 4 * PART_CPU
+
 
 class NumberBook:
     """Room for the numbers of `texts` × `width` predictions."""
@@ -26,7 +28,7 @@ class NumberBook:
     def __init__(self, pair: Pair, texts: int, width: int, settings: MeasureSettings, weights: Weights) -> None:
         self._pair, self._settings, self._weights = pair, settings, weights
         self._shape = (texts, width)
-        self._limit = PART_CPU if pair.starting.model.device.type == "cpu" else PART
+        self._limit = _WAITING_CPU if pair.starting.model.device.type == "cpu" else PART
         self._waiting: list[tuple[Tensor, Tensor, Tensor]] = []
         self._places: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         self._held = 0

@@ -22,6 +22,7 @@ from engine.errors import InputError
 PART_CPU, PART = 2**15, 2**24
 """Logits of one model worked on at a time. On a CPU larger tensors would be taken from the system and given back at every
 operation, which took three times as long as the arithmetic."""
+_BLOCK = 64
 _NEAR_ONE = 0.05  # Rényi orders so near to 1 divide by their distance from it, which float32 has too few digits for
 
 Top = tuple[Tensor, Tensor]
@@ -110,7 +111,7 @@ def _read(starting: Tensor, comparison: Tensor, tokens: Tensor, settings: Measur
         terms = of(both)
         values[name] = factor * terms.sum(-1)
         if name == "kl":
-            largest = terms.topk(k)
+            largest = _top(terms, k)
     assert largest is not None
     for name in ("kl", "reverse_kl", "js"):
         values[name] = values[name].clamp(min=0)  # equal distributions: their terms cancel but for rounding
@@ -123,13 +124,20 @@ def _read(starting: Tensor, comparison: Tensor, tokens: Tensor, settings: Measur
     # Equals are common in half precision: models agree where some token is the likeliest of both.
     agreed = (both.lp + both.lq).amax(-1) == both.lp.amax(-1) + both.lq.amax(-1)
     values["top1_disagreement"] = (~agreed).float().masked_fill(values["kl"].isnan(), torch.nan)
-    first, second = both.p.topk(k), both.q.topk(k)
-    return Readings(
-        values,
-        (first.indices, first.values),
-        (second.indices, second.values),
-        (largest.indices, largest.values),
-    )
+    return Readings(values, _top(both.p, k), _top(both.q, k), largest)
+
+
+def _top(numbers: Tensor, k: int) -> Top:
+    """The k largest of [rows, vocab]. They lie in the k blocks whose maxima are largest, which a CPU finds in a third of the
+    time."""
+    vocabulary = numbers.shape[-1]
+    if k == 0 or numbers.device.type != "cpu" or vocabulary % _BLOCK or vocabulary < 8 * k * _BLOCK:
+        values, ids = numbers.topk(k)
+        return ids, values
+    blocks = numbers.view(len(numbers), -1, _BLOCK)
+    chosen = blocks.amax(-1).topk(k).indices
+    values, places = blocks.gather(1, chosen[..., None].expand(-1, -1, _BLOCK)).flatten(1).topk(k)
+    return chosen.gather(1, places // _BLOCK) * _BLOCK + places % _BLOCK, values
 
 
 def _joined(parts: Sequence[Top]) -> Top:

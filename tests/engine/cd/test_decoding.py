@@ -81,7 +81,8 @@ def test_a_cached_step_predicts_what_a_whole_pass_does(pair):
                 assert torch.allclose(mine[place], plain[place], atol=1e-4)
         if step == 5:
             index = torch.tensor([3, 6, 0, 1])
-            state.select(index), recomputed.select(index)
+            state.select(index)
+            recomputed.select(index)
             rows = [rows[place] for place in index.tolist()]
         tokens = torch.randint(64, (len(rows),), generator=draw)
         for row, token in zip(rows, tokens.tolist(), strict=True):
@@ -124,7 +125,8 @@ def test_every_token_is_what_the_combination_says(llamas):
     """Greedy: the likeliest of the combined distribution under the mask, which the published greedy search left off."""
     options = how(temperature=0.0, starting_weight=1.5)
     for row, text in zip(ROWS, texts(llamas, temperature=0.0, starting_weight=1.5), strict=True):
-        combined = combine(*(logprobs.float() for logprobs in predictions(llamas, row.prompt, text.ids)), options)
+        starting, comparison = predictions(llamas, row.prompt, text.ids)
+        combined = combine(starting.float(), comparison.float(), options)
         assert combined.argmax(-1).tolist() == list(text.ids)
 
 

@@ -222,5 +222,19 @@ def test_likeliest_tokens_and_largest_terms():
     assert float(many.terms[1].sum()) == pytest.approx(float(many.values["kl"]))
 
 
+def test_likeliest_tokens_of_a_large_vocabulary():
+    draw = torch.Generator().manual_seed(3)
+    z, y = (torch.randn(40, 4096, generator=draw) for _ in range(2))
+    found = read(z, y, torch.zeros(40, dtype=torch.int64), PLAIN, (1.0, -1.0))
+    for (ids, numbers), everything in (
+        (found.starting_top, z.softmax(-1)),
+        (found.comparison_top, y.softmax(-1)),
+        (found.terms, vocabulary_terms(z, y, "kl", PLAIN, (1.0, -1.0))),
+    ):
+        expected = everything.topk(5)
+        assert torch.equal(ids, expected.indices)
+        assert torch.allclose(numbers, expected.values)
+
+
 def test_half_precision_is_computed_in_single():
     assert of(S.bfloat16(), C.bfloat16()) == of(S, C)
