@@ -99,7 +99,7 @@ class Session:
             raise EngineError(
                 f"No hypothesis of {self.assistant.name} could be read, {budget.spent.unread} replies were of no use even "
                 "after a repair, and nothing was tested; use another --assistant, or none. What there is was kept in "
-                f"{self.folder}."
+                f"{self.workspace.relative(self.folder)}."
             )
         return report, journal.recalled
 
@@ -122,10 +122,10 @@ class Session:
         }
 
     def _write(self, report: Report) -> None:
-        drawn = charts(report)
-        for name, picture in drawn.items():
-            save_picture(self.workspace, f"pipeline-{name}", self.key, picture)
-        pictures = {name: picture.drawn()["png"] for name, picture in drawn.items()}
+        pictures = {
+            name: save_picture(self.workspace, f"pipeline-{name}", self.key, picture).with_suffix(".png").read_bytes()
+            for name, picture in charts(report).items()
+        }
         contents = {
             REPORT: json.dumps(report, ensure_ascii=False, indent=1) + "\n",
             "report.md": markdown(report),
