@@ -106,7 +106,7 @@ def _regions(record: AnalysisRecord, width: int) -> str:
         ]
     table = text_table(("name", [region.name for region in record.regions]), columns, numbers=True, width=width)
     examples = [line for region in record.regions for line in _examples(record, region, width)]
-    return "\n".join([table, "", *examples])
+    return "\n".join([table, *(["", *examples] if examples else [])])
 
 
 def _examples(record: AnalysisRecord, region: Region, width: int) -> list[str]:
