@@ -52,7 +52,10 @@ def pictures(runs: Sequence[Run], settings: StatsSettings) -> Iterator[tuple[str
     flat = {settings.token_measure: [np.concatenate([np.empty(0), *one]) for one in tokens]}
     yield "values", _histograms(names, flat, settings, _TOKEN_BINS, logarithmic=True, of="tokens")
     yield "lags", _lags(names, tokens, settings)
-    yield "tokens", _token_bars(names, runs, tokens, settings)
+    tables = [token_table(run, one, settings) for run, one in zip(runs, tokens, strict=True)]
+    yield "tokens", _token_bars(names, tables, settings)
+    means = {settings.token_measure: [np.array([token.mean for token in table]) for table in tables]}
+    yield "means", _histograms(names, means, settings, of="different tokens, their means")
 
 
 def text_map(runs: Sequence[Run], vectors: Sequence[NDArray[np.float32]], settings: StatsSettings) -> Picture | None:
@@ -206,12 +209,9 @@ def _indices(names: Sequence[str], tokens: Sequence[Sequence[NDArray[np.float64]
     return HeatmapPicture(maps, cell_width=0.24)
 
 
-def _token_bars(
-    names: Sequence[str], runs: Sequence[Run], tokens: Sequence[Sequence[NDArray[np.float64]]], settings: StatsSettings
-) -> BarPicture:
+def _token_bars(names: Sequence[str], tables: Sequence[Sequence[TokenMean]], settings: StatsSettings) -> BarPicture:
     panels = []
-    for name, run, numbers in zip(names, runs, tokens, strict=True):
-        found = token_table(run, numbers, settings)
+    for name, found in zip(names, tables, strict=True):
         top = found[: settings.listed]
         bottom = found[max(len(found) - settings.listed, len(top)) :]
         bars = tuple(

@@ -8,7 +8,7 @@ from engine.cd.settings import Region
 from engine.embedding_settings import EmbedderSettings
 from engine.settings import StepSettings, option
 
-Shown = Literal["spread", "pooled", "pairs", "positions", "indices", "values", "lags", "tokens", "map"]
+Shown = Literal["spread", "pooled", "pairs", "positions", "indices", "values", "lags", "tokens", "means", "map"]
 """The pictures of `tiller cd stats`, by the middle of their files' names."""
 Mark = Literal["o", "^", "s", "D", "v", "P", "X", "<", ">"]
 

@@ -60,7 +60,7 @@ def _runs(runs: Sequence[Run]) -> str:
 
 
 def _count(runs: Sequence[Run], settings: StatsSettings) -> int:
-    return 6 + (len(runs) > 1) + (len(settings.measures) > 1) + settings.embeddings
+    return 7 + (len(runs) > 1) + (len(settings.measures) > 1) + settings.embeddings
 
 
 def _embedder(workspace: Workspace, settings: StatsSettings):

@@ -218,10 +218,10 @@ def test_stats_tells_draws_and_tests(workspace, capsys):
     assert "energy distance" in out
     assert "kl of texts — forward KL(S||C), nats" in out
     summary = out.splitlines()[-1]
-    assert "48 texts of 2 runs; 9 pictures" in summary
+    assert "48 texts of 2 runs; 10 pictures" in summary
     assert summary.startswith("stats ")
     names = {path.name.removeprefix("cd-stats-").rsplit("-", 1)[0] for path in workspace.plots.glob("*.png")}
-    assert names == {"spread", "pooled", "pairs", "positions", "indices", "values", "lags", "tokens", "map"}
+    assert names == {"spread", "pooled", "pairs", "positions", "indices", "values", "lags", "tokens", "means", "map"}
     assert {path.stem for path in workspace.plots.glob("*.png")} == {path.stem for path in workspace.plots.glob("*.svg")}
     top = [row["bar"] for row in rows_of(only(workspace, "cd-stats-tokens-*.csv")) if row["group"] == "highest"]
     assert top[3:] == ["␣Zorbo", "␣buy", "␣soap"]
@@ -273,6 +273,13 @@ def test_skipped_tokens_are_in_no_picture_of_tokens(workspace):
     assert places == {9.0, 10.0}
 
 
+def test_a_token_counts_once_in_the_histogram_of_means(workspace):
+    rows = drawn(workspace, "means", cell=("bb",), keep_outliers=True, min_count=1)
+    assert sum(int(row["count"]) for row in rows if row["drawn"] == "bin") == len(
+        {token for text in planted("bbbb000000000000", 2, ["buy", "Zorbo", "soap"]) for token in text.tokens}
+    )
+
+
 def test_no_more_points_are_drawn_than_were_asked_for(workspace):
     for name, group in (("positions", "group"), ("pairs", "group")):
         rows = drawn(workspace, name, cell=("aa", "bb"), max_points=10, measures=("kl", "js"))
@@ -295,7 +302,7 @@ def test_without_embeddings_no_model_is_loaded(workspace):
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=workspace.root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "6 pictures" in done.stdout
+    assert "7 pictures" in done.stdout
 
 
 def test_ngrams_finds_what_diverges(workspace, capsys):
