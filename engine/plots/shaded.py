@@ -11,6 +11,7 @@ import html
 import io
 import math
 import os
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -62,7 +63,9 @@ class ColoredTexts:
     note: str = ""
 
     def text(self, width: int, color: bool) -> str:
-        parts = [printable(self.title), *([self.note] if self.note else []), self._scale(color)]
+        scale = self._scale(color)
+        told = [printable(self.title), *([self.note] if self.note else []), *([] if color else [scale])]
+        parts = [*(textwrap.fill(line, width) for line in told), *([scale] if color else [])]
         for one in self.texts:
             lead = [f"{printable(one.lead)} ▸"] if one.lead else []
             pieces = [*map(Piece, lead), *(one.pieces if color else _bracketed(one.pieces))]

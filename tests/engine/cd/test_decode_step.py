@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -47,6 +49,17 @@ def test_a_second_run_finds_everything_there(workspace, capsys):
     assert main(["decode", *ASK, *BRIEF, "--batch-size", "1"]) == 0
     second = capsys.readouterr().out.strip()
     assert second == first.replace("1 prompt;", "1 prompt, already there;")
+
+
+def test_what_is_there_is_shown_without_loading_models(workspace, capsys):
+    assert main(["decode", *ASK, *BRIEF]) == 0
+    program = (
+        "import sys; from engine.cd.cli import main; "
+        f"assert main({['decode', *ASK, *BRIEF, '--show']}) == 0; assert not {{'torch', 'transformers'}} & sys.modules.keys()"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("▸") == 2
 
 
 def test_it_tells_the_scheduler_what_it_made_and_how_far_it_is(workspace, capsys):
