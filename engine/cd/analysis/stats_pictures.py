@@ -55,7 +55,7 @@ def pictures(runs: Sequence[Run], settings: StatsSettings) -> Iterator[tuple[str
     tables = [token_table(run, one, settings) for run, one in zip(runs, tokens, strict=True)]
     yield "tokens", _token_bars(names, tables, settings)
     means = {settings.token_measure: [np.array([token.mean for token in table]) for table in tables]}
-    yield "means", _histograms(names, means, settings, of="different tokens, their means")
+    yield "means", _histograms(names, means, settings, of="token means")
 
 
 def text_map(runs: Sequence[Run], vectors: Sequence[NDArray[np.float32]], settings: StatsSettings) -> Picture | None:
@@ -228,4 +228,4 @@ def _token_bars(names: Sequence[str], tables: Sequence[Sequence[TokenMean]], set
 
 
 def _mark(number: int, settings: StatsSettings) -> int:
-    return MARKERS.index(settings.markers[number % len(settings.markers)]) if settings.markers else 0
+    return MARKERS.index(settings.markers[number % len(settings.markers)]) if settings.markers else number

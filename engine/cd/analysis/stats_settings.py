@@ -46,7 +46,7 @@ class StatsSettings(CellsSettings, EmbedderSettings):
     lags: int = option(4, "tokens that follow each other at up to this distance are correlated", ge=1)
     min_count: int = option(3, "tokens are listed that occur so often", ge=1)
     listed: int = option(10, "tokens listed at either end", affects_result=False, ge=1)
-    markers: tuple[Mark, ...] = option((), "a mark for each run in scatters (none: o for all)")
+    markers: tuple[Mark, ...] = option((), "a mark for each run in scatters (none: all different)")
     embeddings: bool = option(True, "compare runs by what their texts are about: embed, test and map them")
     permutations: int = option(999, "rearrangements behind every p-value of a two-sample test", ge=19)
     most_tested: int = option(1500, "texts of a run that two-sample tests look at, whole prompts chosen by the seed", ge=10)
