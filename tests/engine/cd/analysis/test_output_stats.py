@@ -326,7 +326,7 @@ def test_ngrams_counts_where_divergences_are_ignored(workspace, capsys):
 @pytest.mark.parametrize(
     ("command", "sentence"),
     [
-        (["stats", "cc"], "No cell of texts begins with 'cc'"),
+        (["stats", "cc"], "begins with 'cc'"),
         (["stats", "aa", "--measures"], "--measures names nothing to draw"),
         (["stats", "aa", "--measures", "x"], "--measures x is no measure"),
         (["ngrams", "aa", "--n", "3", "--n-to", "2"], "--n-to 2 is below --n 3"),
