@@ -98,7 +98,7 @@ def _one(known: Mapping[str, Any], prefix: str) -> str:
     if len(found) == 1:
         return found[0]
     if not found:
-        raise InputError(f"No cell of texts is called '{prefix}' or begins so; `tiller cd show` lists them all.")
+        raise InputError(f"No cell of texts begins with '{prefix}' or is called so; `tiller cd show` lists them all.")
     raise InputError(f"'{prefix}' is the beginning of {len(found)} cells, {_listed(found)}; give more of its letters.")
 
 

@@ -184,7 +184,7 @@ def cells(workspace: Workspace, *keys: str) -> None:
 def test_cells_are_found_by_the_beginning_of_their_keys(workspace):
     cells(workspace, "aa11", "aa22", "bb33")
     assert read_cells(workspace, ["bb", "aa1", "b"]) == ["bb33", "aa11"]
-    for wrong, said in ((["a"], "beginning of 2"), (["zz"], "No cell of texts is called 'zz'"), ([], "There are 3 cells")):
+    for wrong, said in ((["a"], "beginning of 2"), (["zz"], "No cell of texts begins with 'zz'"), ([], "There are 3 cells")):
         with pytest.raises(InputError, match=said):
             read_cells(workspace, wrong)
 

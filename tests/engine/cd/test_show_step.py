@@ -127,7 +127,7 @@ def test_vocabulary_is_told_as_text_and_sums_are_right(capsys, workspace, cells)
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["zz"], "No cell of texts is called 'zz'"),
+        (["zz"], "No cell of texts begins with 'zz'"),
         (["--measure", "nope"], "--measure nope"),
         (["--html"], "one cell"),
         (["--region", "both"], "one cell"),
