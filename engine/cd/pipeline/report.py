@@ -40,7 +40,7 @@ def report_of(
         },
         "hypotheses": [record_of(one) | {"p_adjusted": p.get(one.id)} for one in findings.hypotheses],
         "knowledge": findings.knowledge,
-        "survey": findings.surveys[0] if findings.surveys else None,
+        "survey": findings.survey,
         "topics": {"told_by": topics_by, "summaries": findings.summaries} if findings.relevance else None,
         "prompts": [
             {

@@ -48,7 +48,7 @@ class Findings:
     relevance: dict[str, list[float] | None] = field(default_factory=lambda: {})
     first_seen: dict[str, int] = field(default_factory=lambda: {})
     hypotheses: list[Hypothesis] = field(default_factory=lambda: [])
-    surveys: list[dict[str, Any]] = field(default_factory=lambda: [])
+    survey: dict[str, Any] | None = None
     knowledge: list[str] = field(default_factory=lambda: [])
     summaries: dict[str, str] = field(default_factory=lambda: {})
     cycles: int = 0
@@ -112,7 +112,7 @@ class Run:
             found.relevance |= self._journal.stage(f"{cycle}/topics", lambda: self._relevance(cycle, new))
         if cycle == 1:
             survey = self._journal.stage(f"{cycle}/survey", lambda: self._survey(cycle))
-            found.surveys.append(survey)
+            found.survey = survey
             self._wait_for((survey["overall"] or {}).get("prompts", []), "survey")
         proposals = self._journal.stage(
             f"{cycle}/propose",
