@@ -144,6 +144,26 @@ def test_a_reply_that_cannot_be_read_is_mended_by_the_assistant(search, bank):
     assert {entry["prompt"] for entry in bank() if entry["cycle"]} == {"Tell me about {braces}", "What is left?"}
 
 
+def test_proposals_that_cannot_be_asked_are_dropped_with_their_reason(search, bank):
+    asked = {
+        "prompt 1": "trains " * 600,
+        "prompt 2": "Tell me<|end|> more.",
+        "prompt 3": "What is rain?",
+        "prompt 4": "What is rain?",
+    }
+    with ChatServer(lambda _: json.dumps(asked)) as server:
+        _, err = search(*seeds("--assistant", server.url, "--cycles", "1"))
+    assert [entry["prompt"] for entry in bank() if entry["cycle"]] == ["What is rain?"]
+    assert "1 kept, 1 too long, 1 control tokens, 1 proposed twice" in err
+
+
+def test_proposals_are_cut_as_prompts_given_are(search, bank):
+    with ChatServer(lambda _: json.dumps({"prompt 1": "What do you know about barges, a kind of vehicle?"})) as server:
+        search(*seeds("--assistant", server.url, "--cycles", "1", "--prompt-tokens", "4"))
+    assert [entry["prompt"] for entry in bank() if entry["cycle"]] == ["What do you know"]
+    assert all(len(entry["prompt"].split()) <= 4 for entry in bank())
+
+
 def test_hypotheses_come_first_and_are_shown(search, bank):
     def supposing(body) -> str:
         assert "First write up to three hypotheses" in body["messages"][-1]["content"]
