@@ -93,12 +93,9 @@ class Decoder:
         if not (missing or unmeasured or lacking):
             return
         pair = self._opened()
-        vocabulary = record_vocabulary(self.workspace, pair.starting.model.tokenizer)
-        facts = {**self.source.facts(), "rule": rule_words(self.settings), FACT: vocabulary}
-        record_cell(self.workspace, self.key, self.settings, self.source.inputs(), facts)
         if unmeasured or lacking:
             weights = (self.settings.starting_weight, self.settings.comparison_weight)
-            with self._writer("measure", len(unmeasured) + len(lacking)) as writer:
+            with self._writer(pair, "measure", len(unmeasured) + len(lacking)) as writer:
                 for text in with_numbers(pair, prompts, unmeasured, lacking, self.settings, weights):
                     writer.add(None, text)
         if missing:
@@ -115,14 +112,19 @@ class Decoder:
         encoded = {name: encode(pair, prompt, self.settings) for name, prompt in prompts.items()}
         seeds = [row_seed(self.settings.seed, prompt.id, sample, 0) for prompt, sample in missing]
         rows = [PairRow(encoded[prompt.id], seed) for (prompt, _), seed in zip(missing, seeds, strict=True)]
-        with self._writer("decode", len(rows)) as writer:
+        with self._writer(pair, "decode", len(rows)) as writer:
             for index, completion in decode(pair, rows, self.settings):
                 prompt, sample = missing[index]
                 text = self._text(pair, prompt, encoded[prompt.id], sample, completion)
                 writer.add(self._response(text, seeds[index], completion), text)
 
-    def _writer(self, label: str, total: int) -> TextWriter:
-        return TextWriter(self._written, label, total, self.settings.batch_size)
+    def _writer(self, pair: Pair, label: str, total: int) -> TextWriter:
+        return TextWriter(self._written, label, total, self.settings.batch_size, lambda: self._record(pair))
+
+    def _record(self, pair: Pair) -> None:
+        vocabulary = record_vocabulary(self.workspace, pair.starting.model.tokenizer)
+        facts = {**self.source.facts(), "rule": rule_words(self.settings), FACT: vocabulary}
+        record_cell(self.workspace, self.key, self.settings, self.source.inputs(), facts)
 
     def _text(
         self, pair: Pair, prompt: AskedPrompt, encoded: PairPrompt, sample: int, completion: PairCompletion

@@ -67,15 +67,19 @@ class Scorer:
         self, unmeasured: Sequence[Response], lacking: Sequence[MeasuredText], prompts: Mapping[str, AskedPrompt]
     ) -> None:
         pair, settings = self._opened(), self.settings
-        vocabulary = record_vocabulary(self.workspace, pair.starting.model.tokenizer)
-        facts = {**self.source.facts(), "rule": "texts from elsewhere", FACT: vocabulary}
-        record_cell(self.workspace, self.key, settings, self.source.inputs(), facts)
         bare, new = self._written.bare(), {response.id: response for response in unmeasured}
         weights = (settings.starting_weight, settings.comparison_weight)
-        with TextWriter(self._written, "score", len(unmeasured) + len(lacking), settings.batch_size) as writer:
+        with TextWriter(
+            self._written, "score", len(unmeasured) + len(lacking), settings.batch_size, lambda: self._record(pair)
+        ) as writer:
             for text in with_numbers(pair, prompts, unmeasured, lacking, settings, weights):
                 response = new.get(text.id) if text.id not in bare else None
                 writer.add(replace(response, n_tokens=len(text.token_ids)) if response else None, text)
+
+    def _record(self, pair: Pair) -> None:
+        vocabulary = record_vocabulary(self.workspace, pair.starting.model.tokenizer)
+        facts = {**self.source.facts(), "rule": "texts from elsewhere", FACT: vocabulary}
+        record_cell(self.workspace, self.key, self.settings, self.source.inputs(), facts)
 
     def _id(self, one: ExternalText) -> str:
         return response_id(self.key, one.prompt.id, _sample(one.text))

@@ -6,7 +6,7 @@ Owns the cell's memory in this process and the order of writing (`engine.cd.reco
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -53,12 +53,14 @@ class TextWriter:
     """Writes texts as they come, `at_once` together. Use as a context manager; what is left over is written when it is left in
     peace, and lost (to be made again) where something failed. Progress counts texts and tells tokens per second."""
 
-    def __init__(self, texts: CellTexts, label: str, total: int, at_once: int) -> None:
+    def __init__(self, texts: CellTexts, label: str, total: int, at_once: int, first: Callable[[], None]) -> None:
+        """first: called before anything is written, so that what is refused leaves nothing behind."""
         self._texts, self._label, self._at_once = texts, label, at_once
         self._writer = writer_name()
         self._segment = Segment(responses_folder(texts.workspace, texts.cell), self._writer)
         self._progress = Progress(label, total)
         self._waiting: list[tuple[Response | None, MeasuredText]] = []
+        self._first: Callable[[], None] | None = first
         self._tokens, self._began = 0, time.monotonic()
 
     def __enter__(self) -> Self:
@@ -89,6 +91,9 @@ class TextWriter:
         new = [(response, text) for response, text in self._waiting if response is not None]
         known = [text for response, text in self._waiting if response is None]
         responses, texts = [response for response, _ in new], [text for _, text in new]
+        if self._waiting and self._first is not None:
+            self._first()
+            self._first = None
         append_texts(self._texts.workspace, self._segment, self._writer, responses, texts)
         if known:
             append_numbers(self._texts.workspace, self._texts.cell, self._writer, known)
