@@ -76,7 +76,7 @@ def _summary(plan: SearchPlan, attempts: Mapping[tuple[int, int], Attempt], alre
     entries = bank_of(attempts)
     cycles = sum(attempt.number > 0 and attempt.failure is None for attempt in attempts.values())
     failed = sum(attempt.failure is not None for attempt in attempts.values())
-    told = f"{cycles} cycles" + (f", {failed} failed" if failed else "")
+    told = f"{cycles} cycle{'s' * (cycles != 1)}" + (f", {failed} failed" if failed else "")
     best = (
         f"; highest {plan.settings.measure} {entries[0].divergence:.3f}: {printable(entries[0].prompt[:60])}" if entries else ""
     )

@@ -183,7 +183,7 @@ def test_lines_are_prompts_only_where_that_is_allowed(search, bank):
         options = ("--assistant", server.url, "--cycles", "1", "--max-failed-cycles", "1")
         search(*seeds(*options), status=1)
         (out, _), again = search(*seeds(*options, "--newline-fallback", "--proposals", "2")), server.counts.requests
-    assert "7 prompts in 1 cycles" in out
+    assert "7 prompts in 1 cycle;" in out
     assert again == 4  # twice a reply, twice the attempt to have it mended
 
 
