@@ -17,7 +17,7 @@ from waiting import until
 from engine.cd.decoder import Decoder, open_decoder
 from engine.cd.numbers import MEASURES
 from engine.cd.opening import open_pair, pair_source
-from engine.cd.prompts import asked_prompt
+from engine.cd.prompts import asked_prompt, demo_texts
 from engine.cd.records import MeasuredText, read_texts
 from engine.cd.scorer import ExternalText
 from engine.cd.settings import TextSettings
@@ -174,49 +174,41 @@ def test_the_same_text_scored_from_outside_has_the_same_numbers(decoder):
     assert {text.cell for text in scored} == {decoder.scorer().key} != {decoder.key}
 
 
-def test_kill_at_any_moment_leaves_the_same_cell(tmp_path):
-    words = [
-        "cd",
-        "decode",
-        "--prompts",
-        "demo",
-        "--limit",
-        "10",
-        "--samples",
-        "3",
-        "--batch-size",
-        "2",
-        "--max-new-tokens",
-        "20",
-    ]
-    roots = [tmp_path / "killed", tmp_path / "undisturbed"]
-    for root in roots:
-        root.mkdir()
-        (root / "tiller.toml").touch()
+def test_a_killed_command_goes_on_to_the_cell_of_an_undisturbed_one(workspace, pair):
+    """The killed one is a process, and so is the one that goes on; the undisturbed texts are written in this process."""
+    settings = BRIEF.model_copy(update={"samples": 3, "max_new_tokens": 20, "batch_size": 2})
+    words = ["cd", "decode", "--prompts", "demo", "--limit", "10"]
+    words += [word for name in ("samples", "max_new_tokens", "batch_size") for word in option(name, settings)]
+    root = workspace.root / "killed"
+    root.mkdir()
+    (root / "tiller.toml").touch()
 
-    def command(root: Path) -> subprocess.Popen[str]:
-        settings = {"TILLER_WORKSPACE": str(root), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("TILLER_")} | settings
+    def command() -> subprocess.Popen[str]:
+        environment = {**os.environ, "TILLER_WORKSPACE": str(root), "OMP_NUM_THREADS": "1"}
         tiller = Path(sys.executable).with_name("tiller")
         return subprocess.Popen([tiller, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    process = command(roots[0])
-    until(lambda: len([*roots[0].glob("artifacts/measurements/*/*/*.parquet")]) >= 2, "some texts are there")
+    process = command()
+    until(lambda: len([*root.glob("artifacts/measurements/*/*/*.parquet")]) >= 2, "some texts are there")
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    keys = []
-    for root in roots:
-        out, err = (process := command(root)).communicate(timeout=120)
-        assert process.returncode == 0, err
-        keys.append(out.split("cell ")[1].split(",")[0])
-    killed, undisturbed = (read_texts(Workspace(root), key) for root, key in zip(roots, keys, strict=True))
-    assert killed.keys() == undisturbed.keys()
+    _, err = (process := command()).communicate(timeout=120)
+    assert process.returncode == 0, err
+
+    undisturbed = Decoder(workspace, settings, *pair)
+    texts = undisturbed.texts([asked_prompt(text) for text in demo_texts()[:10]])
+    killed = read_texts(Workspace(root), undisturbed.key)
     assert len(killed) == 30
-    for name, text in killed.items():
-        assert_equal(text, undisturbed[name])
-    records = [path.read_text().count("\n") for path in roots[0].glob("artifacts/responses/*/*.jsonl")]
+    for found in texts.values():
+        for text in found:
+            assert_equal(killed[text.id], text)
+    records = [path.read_text().count("\n") for path in root.glob("artifacts/responses/*/*.jsonl")]
     assert sum(records) == 30
+
+
+def option(name: str, settings: TextSettings) -> list[str]:
+    return [f"--{name.replace('_', '-')}", str(getattr(settings, name))]
 
 
 def test_a_cell_is_opened_from_the_settings_of_a_command(workspace):
