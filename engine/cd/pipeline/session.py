@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Session:
     judge: Assistant | None
     pool: Sequence[AskedPrompt]
     earlier: Texts
+    inputs: Mapping[str, str]
     key: str
 
     @property
@@ -122,6 +123,7 @@ class Session:
         }
 
     def _write(self, report: Report) -> None:
+        record_cell(self.workspace, self.key, self.settings, self.inputs)
         pictures = {
             name: save_picture(self.workspace, f"pipeline-{name}", self.key, picture).with_suffix(".png").read_bytes()
             for name, picture in charts(report).items()
@@ -162,8 +164,7 @@ def open_session(settings: PipelineSettings) -> Session:
     }
     inputs = decoder.source.inputs() | {name: value for name, value in told.items() if value}
     key = settings.key(**inputs)
-    record_cell(workspace, key, settings, inputs)
-    return Session(settings, workspace, decoder, assistant, judge, list(prompts.values()), earlier, key)
+    return Session(settings, workspace, decoder, assistant, judge, list(prompts.values()), earlier, inputs, key)
 
 
 def read_given(settings: PipelineSettings, decoder: Decoder) -> Sequence[AskedPrompt]:
