@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from steering_parts.subjects import random_llama
 
-from engine.cd.pair import Member, Pair, PairPrompt
+from engine.cd.pairs.pair import Member, Pair, PairPrompt
 from engine.cd.settings import TextSettings
 from engine.models import LoadedModel
 

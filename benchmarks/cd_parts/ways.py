@@ -11,9 +11,9 @@ from torch import Tensor
 from transformers import DynamicCache, LogitsProcessor, LogitsProcessorList
 
 from cd_parts.subjects import NEW_TOKENS, Subject
-from engine.cd.combination import combine
-from engine.cd.decoding import PairRow, decode
-from engine.cd.state import PairState
+from engine.cd.decoding.combination import combine
+from engine.cd.decoding.loop import PairRow, decode
+from engine.cd.decoding.state import PairState
 from engine.errors import EngineError
 from engine.sampling import Sampling
 from engine.stepping import Writing

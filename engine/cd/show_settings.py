@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from engine.cd.numbers import MEASURES, WEIGHTED
+from engine.cd.decoding.numbers import MEASURES, WEIGHTED
 from engine.cd.settings import Region
 from engine.settings import StepSettings, option
 

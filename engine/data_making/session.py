@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any, Generic
 
 from engine.assistants.assistant import Assistant, RemoteAssistant, open_assistant
+from engine.assistants.raw_replies import RawReplies
 from engine.data import Message
 from engine.data_making.duplicates import Seen
 from engine.data_making.earlier import dealt_examples, examples, texts_of
 from engine.data_making.made_set import MadeSet
 from engine.data_making.making import Item, Recipe, Tally, make
-from engine.assistants.raw_replies import RawReplies
 from engine.data_making.settings import KeepingSettings, RequestSettings
 from engine.data_making.topics import dealt
 from engine.errors import EngineError

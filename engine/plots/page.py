@@ -35,7 +35,8 @@ details { margin: .5rem 0; } summary { cursor: pointer; color: #377eb8; }
 @media (max-width: 40rem) { body { padding: .6rem; font-size: 14px; } }
 @media print {
   body { max-width: none; font-size: 10pt; } .scroll { overflow: visible; } td.text { min-width: 0; } h2 { break-after: avoid; }
-  img, tr { break-inside: avoid; } .chip, .colored span, .warning, th { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
+  img, tr { break-inside: avoid; } .chip, .colored span, .warning, th { print-color-adjust: exact;
+  -webkit-print-color-adjust: exact; }
 }
 """
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.cd.analysis.analysis import AnalysisRecord
-from engine.cd.cells import cell_records
-from engine.cd.coloring import Look, colored
-from engine.cd.records import read_texts
-from engine.cd.vocabulary import read_vocabulary
+from engine.cd.texts.cells import cell_records
+from engine.cd.texts.records import read_texts
+from engine.cd.views.coloring import Look, colored
+from engine.cd.views.vocabulary import read_vocabulary
 from engine.plots.shaded import ColoredTexts
 from engine.workspace import Workspace
 

@@ -15,10 +15,10 @@ from engine.cd.analysis.findings import Finding
 from engine.cd.analysis.generative import Generated, association, association_p, requests
 from engine.cd.analysis.labels import answered
 from engine.cd.analysis.settings import AnalyseSettings
-from engine.cd.cells import cell_records
-from engine.cd.prompts import asked_prompt
+from engine.cd.prompts.asked import asked_prompt
 from engine.cd.score_settings import ScoredSettings
-from engine.cd.scorer import ExternalText, open_scorer
+from engine.cd.texts.cells import cell_records
+from engine.cd.texts.scorer import ExternalText, open_scorer
 from engine.progress import notice
 from engine.remote.types import Reply, Request
 from engine.significance import benjamini_hochberg

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from engine.cd.analysis.outliers import kept, pairs_kept
-from engine.cd.ordering import by_prompt
+from engine.cd.views.ordering import by_prompt
 from engine.statistics import Mean, mean_of
 
 QUANTILES = (0.05, 0.5, 0.95)

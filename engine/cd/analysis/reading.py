@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from engine.cd.analysis.texts import AnalysedText
-from engine.cd.records import read_means
+from engine.cd.texts.records import read_means
 from engine.settings import canonical_json
 from engine.store import text_hash
 from engine.workspace import Workspace

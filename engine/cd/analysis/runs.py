@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.cd.analysis.stats_settings import CellsSettings
-from engine.cd.cells import cell_label, cell_records, read_cells
-from engine.cd.numbers import MEASURES, WEIGHTED
-from engine.cd.records import MeasuredText, read_texts
+from engine.cd.decoding.numbers import MEASURES, WEIGHTED
 from engine.cd.settings import MemberName, Region
+from engine.cd.texts.cells import cell_label, cell_records, read_cells
+from engine.cd.texts.records import MeasuredText, read_texts
 from engine.errors import InputError
 from engine.workspace import Workspace
 

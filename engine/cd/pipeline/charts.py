@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from engine.cd.numbers import MEASURES
+from engine.cd.decoding.numbers import MEASURES
 from engine.cd.pipeline.report import STATUSES, Report, by_strength, held_out
 from engine.plots import Curve, CurvePicture, Panel, Picture, Point, ScatterGroup, ScatterPanel, ScatterPicture
 from engine.plots.estimates import Estimate, EstimatePicture

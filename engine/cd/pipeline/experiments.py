@@ -20,7 +20,7 @@ from engine.cd.pipeline.splits import in_fair_order, is_held_out
 from engine.cd.pipeline.terms import containing, words
 from engine.cd.pipeline.texts import Source, divergence_of
 from engine.cd.pipeline.view import Observation, Texts
-from engine.cd.prompts import AskedPrompt
+from engine.cd.prompts.asked import AskedPrompt
 
 FEWEST = 4
 """Prompts below which nothing is tested."""

@@ -19,7 +19,7 @@ from typing import Any
 from rapidfuzz import fuzz
 
 from engine.atomic import write_whole, writing
-from engine.cd.prompts import asked_prompt
+from engine.cd.prompts.asked import asked_prompt
 from engine.data_making.duplicates import normalised
 from engine.errors import InputError
 from engine.workspace import Workspace

@@ -13,7 +13,7 @@ from engine.cd.pipeline.hypotheses import Status, record_of
 from engine.cd.pipeline.journal import Budget
 from engine.cd.pipeline.run import Findings
 from engine.cd.pipeline.stopping import adjusted
-from engine.cd.prompts import AskedPrompt
+from engine.cd.prompts.asked import AskedPrompt
 from engine.printable import printable
 from engine.significance import cohens_h_words
 

@@ -21,7 +21,7 @@ from engine.cd.pipeline.survey import clusters
 from engine.cd.pipeline.texts import Source, divergence_of
 from engine.cd.pipeline.topics import TopicAnalyser
 from engine.cd.pipeline.view import SIDES, View
-from engine.cd.prompts import AskedPrompt, asked_prompt
+from engine.cd.prompts.asked import AskedPrompt, asked_prompt
 from engine.progress import Progress
 from engine.significance import Lond
 

@@ -15,7 +15,6 @@ from typing import Any
 from engine.assistants.assistant import Assistant, open_assistant
 from engine.assistants.raw_replies import RawReplies
 from engine.atomic import write_whole
-from engine.cd.decoder import Decoder, open_decoder
 from engine.cd.pipeline.asking import Asker
 from engine.cd.pipeline.assisting import AssistantProposer
 from engine.cd.pipeline.charts import charts
@@ -33,8 +32,9 @@ from engine.cd.pipeline.stopping import Rules
 from engine.cd.pipeline.texts import PairTexts, observation
 from engine.cd.pipeline.topics import AskedTopics, WordTopics
 from engine.cd.pipeline.view import Observation, Texts
-from engine.cd.prompts import AskedPrompt, asked_prompt, read_prompts
-from engine.cd.records import read_cells, read_texts
+from engine.cd.prompts.asked import AskedPrompt, asked_prompt, read_prompts
+from engine.cd.texts.decoder import Decoder, open_decoder
+from engine.cd.texts.records import read_cells, read_texts
 from engine.errors import EngineError, InputError
 from engine.plots import save_picture
 from engine.store import Segment, note_artifact, read_catalog, record_cell, writer_name

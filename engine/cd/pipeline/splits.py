@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from engine.cd.prompts import AskedPrompt
+    from engine.cd.prompts.asked import AskedPrompt
 
 _Prompt = TypeVar("_Prompt", bound="AskedPrompt")
 

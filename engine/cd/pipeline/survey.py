@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.cd.pipeline.view import View
-from engine.cd.prompts import AskedPrompt
+from engine.cd.prompts.asked import AskedPrompt
 
 CLUSTERS = 5
 SHOWN = 5

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol
 
 from engine.cd.pipeline.journal import Budget
 from engine.cd.pipeline.view import Observation, Side, Texts
-from engine.cd.prompts import AskedPrompt
+from engine.cd.prompts.asked import AskedPrompt
 
 if TYPE_CHECKING:
-    from engine.cd.decoder import Decoder
     from engine.cd.pipeline.settings import PipelineSettings
-    from engine.cd.records import MeasuredText
+    from engine.cd.texts.decoder import Decoder
+    from engine.cd.texts.records import MeasuredText
 
 _OTHER_DRAWS = 1 << 20  # far from any seed that is given by hand
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engine.cd.pipeline.hypotheses import Hypothesis
-from engine.cd.prompts import AskedPrompt
+from engine.cd.prompts.asked import AskedPrompt
 
 Side = Literal["starting", "comparison", "contrast"]
 SIDES: tuple[Side, ...] = ("starting", "comparison", "contrast")

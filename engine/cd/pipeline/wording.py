@@ -15,7 +15,7 @@ from engine.cd.pipeline.hypotheses import MEASURES
 from engine.cd.pipeline.survey import SHOWN, TOP, Cluster
 from engine.cd.pipeline.terms import Term
 from engine.cd.pipeline.view import View
-from engine.cd.prompts import AskedPrompt
+from engine.cd.prompts.asked import AskedPrompt
 from engine.data import Message
 from engine.judges.rubric import Rubric
 

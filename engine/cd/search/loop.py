@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.cd.prompts import AskedPrompt
+from engine.cd.prompts.asked import AskedPrompt
 from engine.cd.search.bank import Bank
 from engine.cd.search.criterion import Criterion
 from engine.cd.search.lines import told

@@ -18,7 +18,7 @@ from engine.cd.search.settings import SearchSettings
 from engine.cd.search.weighting import unit
 
 if TYPE_CHECKING:
-    from engine.cd.pair import Member, Pair
+    from engine.cd.pairs.pair import Member, Pair
 
 _LONGEST_SPAN = 4  # words that are refilled or swapped at once
 
@@ -103,7 +103,7 @@ def _continued(
 def _beginning(pair: Pair, member: Member, text: str, chat: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Tokens of what stands before a prompt, and of the prompt's beginning. Where a tokenizer begins texts with nothing, its
     token for a beginning stands before the first, or that for an end."""
-    from engine.cd.prompts import begin_ids, speaker
+    from engine.cd.prompts.asked import begin_ids, speaker
     from engine.chats import open_user_turn
 
     if chat:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.assistants.assistant import Assistant, open_assistant
-from engine.cd.opening import PairSource, pair_source
-from engine.cd.prompts import AskedPrompt, asked_prompt, read_prompts
+from engine.cd.pairs.opening import PairSource, pair_source
+from engine.cd.prompts.asked import AskedPrompt, asked_prompt, read_prompts
 from engine.cd.search.options import check_criterion, check_search
 from engine.cd.search.records import search_folder
 from engine.cd.search.settings import SearchSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.cd.numbers import MEASURES, WEIGHTED
+from engine.cd.decoding.numbers import MEASURES, WEIGHTED
 from engine.cd.search.settings import SearchSettings
 from engine.errors import InputError
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from engine.cd.prompts import AskedPrompt
+from engine.cd.prompts.asked import AskedPrompt
 from engine.cd.search.settings import Responder, SearchSettings
 
 if TYPE_CHECKING:
-    from engine.cd.decoder import Decoder
+    from engine.cd.texts.decoder import Decoder
 
 _DIGITS = 5  # numbers of a text agree to about 1e-6 between batches of different sizes; what is drawn from them must agree
 _ALONE: Mapping[Responder, Mapping[str, Any]] = {

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
-from engine.cd.prompts import AskedPrompt, asked_prompt, cut
+from engine.cd.prompts.asked import AskedPrompt, asked_prompt, cut
 from engine.cd.search.settings import SearchSettings
 from engine.errors import InputError
 
 if TYPE_CHECKING:
-    from engine.cd.pair import Pair
+    from engine.cd.pairs.pair import Pair
 
 
 class Screening:
@@ -51,7 +51,7 @@ class Screening:
         return short.strip()
 
     def _fits(self, prompt: AskedPrompt) -> bool:
-        from engine.cd.prompts import encode
+        from engine.cd.prompts.asked import encode
         from engine.forward import check_length
 
         pair = self._opened()

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from engine.atomic import write_whole
 from engine.cd.analysis.settings import AnalyseSettings
-from engine.cd.cells import cell_label, cell_records, read_cells
-from engine.cd.numbers import MEASURES
+from engine.cd.decoding.numbers import MEASURES
+from engine.cd.texts.cells import cell_label, cell_records, read_cells
 from engine.embeddings import EmbeddingCache, open_embedder
 from engine.errors import EngineError, InputError
 from engine.progress import notice

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from engine.cd.cells import cell_label, check_name, name_cell
-from engine.cd.coloring import Look
-from engine.cd.decoder import open_decoder
-from engine.cd.prompts import read_prompts
+from engine.cd.prompts.asked import read_prompts
 from engine.cd.settings import DecodeSettings
-from engine.cd.views import chosen, counted, picture, summary
-from engine.cd.vocabulary import read_vocabulary
+from engine.cd.texts.cells import cell_label, check_name, name_cell
+from engine.cd.texts.decoder import open_decoder
+from engine.cd.views.coloring import Look
+from engine.cd.views.tables import chosen, counted, picture, summary
+from engine.cd.views.vocabulary import read_vocabulary
 from engine.plots.picture import show
 from engine.store import read_catalog
 

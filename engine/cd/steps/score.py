@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from engine.cd.cells import cell_label, check_name, name_cell
-from engine.cd.coloring import Look
-from engine.cd.prompts import asked_prompt
-from engine.cd.score_files import read_texts_file
+from engine.cd.prompts.asked import asked_prompt
+from engine.cd.prompts.score_files import read_texts_file
 from engine.cd.score_settings import ScoreSettings
-from engine.cd.scorer import ExternalText, open_scorer
-from engine.cd.views import chosen, counted, picture, summary
-from engine.cd.vocabulary import read_vocabulary
+from engine.cd.texts.cells import cell_label, check_name, name_cell
+from engine.cd.texts.scorer import ExternalText, open_scorer
+from engine.cd.views.coloring import Look
+from engine.cd.views.tables import chosen, counted, picture, summary
+from engine.cd.views.vocabulary import read_vocabulary
 from engine.errors import InputError
 from engine.plots.picture import show
 from engine.store import read_catalog

@@ -39,13 +39,13 @@ def run(settings: SearchSettings) -> str:
 
 
 def _search(plan: SearchPlan, attempts: dict[tuple[int, int], Attempt], log: Segment, replies: Segment) -> None:
-    from engine.cd.decoder import Decoder
-    from engine.cd.opening import open_pair
+    from engine.cd.pairs.opening import open_pair
     from engine.cd.search.asking import AssistantProposer
     from engine.cd.search.loop import Parts, Search
     from engine.cd.search.offline import OfflineProposer
     from engine.cd.search.scoring import Scorer
     from engine.cd.search.screening import Screening
+    from engine.cd.texts.decoder import Decoder
     from engine.embeddings import EmbeddingCache
 
     settings = plan.settings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engine.cd.numbers import MEASURES
+from engine.cd.decoding.numbers import MEASURES
 from engine.cd.search.records import bank_of, find_search, read_attempts, search_folder
 from engine.cd.search.results import in_order, picture, supposed, table_text, tables
 from engine.cd.search.settings import SearchShowSettings

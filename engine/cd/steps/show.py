@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from engine.atomic import write_whole
-from engine.cd.cells import cell_label, cell_records, read_cells
-from engine.cd.coloring import Look
-from engine.cd.records import MeasuredText, read_means, read_texts
 from engine.cd.show_settings import ShowSettings
-from engine.cd.views import (
+from engine.cd.texts.cells import cell_label, cell_records, read_cells
+from engine.cd.texts.records import MeasuredText, read_means, read_texts
+from engine.cd.views.coloring import Look
+from engine.cd.views.tables import (
     cells_table,
     check_measure,
     chosen,
@@ -21,7 +21,7 @@ from engine.cd.views import (
     prompts_table,
     summary,
 )
-from engine.cd.vocabulary import largest_terms, read_vocabulary, token_means
+from engine.cd.views.vocabulary import largest_terms, read_vocabulary, token_means
 from engine.errors import InputError
 from engine.plots.picture import save_picture, show
 from engine.workspace import Workspace, find_workspace

@@ -26,9 +26,9 @@ from engine.cd.analysis.scorers import TermScorer
 from engine.cd.analysis.settings import AnalyseSettings
 from engine.cd.analysis.texts import deal
 from engine.cd.cli import main
-from engine.cd.decoder import Decoder, open_decoder
-from engine.cd.prompts import asked_prompt, demo_texts
+from engine.cd.prompts.asked import asked_prompt, demo_texts
 from engine.cd.settings import TextSettings
+from engine.cd.texts.decoder import Decoder, open_decoder
 from engine.demo.skills.tell import SLOGAN
 from engine.embeddings import EmbeddingCache, open_embedder
 

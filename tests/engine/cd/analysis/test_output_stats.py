@@ -23,9 +23,9 @@ from engine.cd.analysis.stats_pictures import pictures
 from engine.cd.analysis.stats_settings import NgramSettings, StatsSettings
 from engine.cd.analysis.token_stats import by_index, lagged, token_means
 from engine.cd.cli import main
-from engine.cd.numbers import MEASURES, TokenNumbers
-from engine.cd.records import MeasuredText, append_texts
+from engine.cd.decoding.numbers import MEASURES, TokenNumbers
 from engine.cd.settings import DecodeSettings
+from engine.cd.texts.records import MeasuredText, append_texts
 from engine.errors import InputError
 from engine.store import Response, Segment, record_cell, response_id, responses_folder, text_hash
 from engine.workspace import Workspace

@@ -19,7 +19,7 @@ from engine.cd.pipeline.hypotheses import (
 )
 from engine.cd.pipeline.splits import in_fair_order, is_held_out
 from engine.cd.pipeline.stopping import Rules, adjusted, reason_to_stop
-from engine.cd.prompts import asked_prompt
+from engine.cd.prompts.asked import asked_prompt
 from engine.data_making.parsing import Unfit
 
 

@@ -18,7 +18,7 @@ from waiting import until
 
 from engine.cd.cli import main
 from engine.cd.pipeline.splits import is_held_out
-from engine.cd.prompts import asked_prompt, demo_texts
+from engine.cd.prompts.asked import asked_prompt, demo_texts
 
 TILLER = Path(sys.executable).with_name("tiller")
 QUICK = ("--prompts", "demo", "--samples", "3", "--max-new-tokens", "24", "--permutations", "499", "--no-show")

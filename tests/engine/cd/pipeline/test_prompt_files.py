@@ -12,7 +12,7 @@ from chat_server import ChatServer
 
 from engine.cd.cli import main
 from engine.cd.pipeline.prompt_file import PromptFile
-from engine.cd.prompts import asked_prompt, read_prompts
+from engine.cd.prompts.asked import asked_prompt, read_prompts
 from engine.cd.settings import PromptSettings
 
 TILLER = Path(sys.executable).with_name("tiller")

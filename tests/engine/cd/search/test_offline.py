@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prompting_assistant import SEEDS, SMALL
 
-from engine.cd.opening import open_pair, pair_source
+from engine.cd.pairs.opening import open_pair, pair_source
 from engine.cd.search.offline import OfflineProposer
 from engine.cd.search.records import Entry
 from engine.cd.search.settings import SearchSettings
@@ -104,7 +104,7 @@ def test_the_plants_topic_is_ranked_first(search, bank, seed):
 
 @pytest.mark.slow
 def test_the_plants_topic_is_found_where_no_prompt_given_is_about_it(search, bank, workspace: Path):
-    from engine.cd.prompts import demo_texts
+    from engine.cd.prompts.asked import demo_texts
 
     others = [text for text in demo_texts() if not FOOD & {*re.findall(r"[a-z]+", text.lower())}]
     (workspace / "others.txt").write_text("\n".join(others))

@@ -13,9 +13,9 @@ import pytest
 from chat_server import ChatServer
 from prompting_assistant import SEEDS, SMALL, scripted
 
-from engine.cd.decoder import open_decoder
-from engine.cd.prompts import asked_prompt
+from engine.cd.prompts.asked import asked_prompt
 from engine.cd.settings import TextSettings
+from engine.cd.texts.decoder import open_decoder
 
 
 def asked_for_prompts(body) -> bool:

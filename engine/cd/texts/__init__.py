@@ -1,0 +1,1 @@
+"""Texts with their numbers: written once, kept as records, asked for by prompt. Imports nothing."""

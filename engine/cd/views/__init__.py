@@ -1,0 +1,1 @@
+"""Texts as they are looked at: coloured, sorted, in tables. Imports nothing."""
