@@ -57,7 +57,7 @@ class RemoteAssistant:
 
 
 class LocalAssistant:
-    """A model in this process, loaded at the first question. Every request draws by a seed of its own."""
+    """A model in this process, loaded at the first question. Every request draws by its own seed, temperature and length."""
 
     def __init__(self, source: ModelSource, settings: AssistantSettings) -> None:
         self._source, self._settings = source, settings
@@ -84,14 +84,18 @@ class LocalAssistant:
             self._model = load_source(self._source, device_map=self._settings.device_map)
         model, settings = self._model, self._settings
         rows = [Row(encode_chat(model.tokenizer, request.chat).ids, request.seed or 0) for request in requests]
-        longest = max(len(row.prompt) for row in rows)
-        check_length(model, longest + settings.max_tokens, "allow shorter replies, ask for less at a time, or name another")
-        sampling = Sampling(settings.max_tokens, settings.temperature)
-        for index, written in generate(model, rows, sampling, batch_size=settings.batch_size):
-            reply = Reply(
-                model.decode(written.ids),
-                finish=written.finish,
-                prompt_tokens=len(rows[index].prompt),
-                completion_tokens=len(written.ids),
-            )
-            yield index, reply
+        alike: dict[Sampling, list[int]] = {}
+        for index, request in enumerate(requests):
+            alike.setdefault(Sampling(request.max_tokens, request.temperature), []).append(index)
+            needed = len(rows[index].prompt) + request.max_tokens
+            check_length(model, needed, "allow shorter replies, ask for less at a time, or name another")
+        for sampling, places in alike.items():
+            chosen = [rows[place] for place in places]
+            for number, written in generate(model, chosen, sampling, batch_size=settings.batch_size):
+                reply = Reply(
+                    model.decode(written.ids),
+                    finish=written.finish,
+                    prompt_tokens=len(chosen[number].prompt),
+                    completion_tokens=len(written.ids),
+                )
+                yield places[number], reply
