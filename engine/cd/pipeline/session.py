@@ -15,6 +15,7 @@ from typing import Any
 from engine.assistants.assistant import Assistant, open_assistant
 from engine.assistants.raw_replies import RawReplies
 from engine.atomic import write_whole
+from engine.cd.alone import alone
 from engine.cd.pipeline.asking import Asker
 from engine.cd.pipeline.assisting import AssistantProposer
 from engine.cd.pipeline.charts import charts
@@ -61,6 +62,10 @@ class Session:
 
     def report(self) -> tuple[Report, int]:
         """Do what is left of the run, and write its report → the report, and how many stages were there already."""
+        with alone(self.folder, f"run {self.key}"):
+            return self._done()
+
+    def _done(self) -> tuple[Report, int]:
         settings = self.settings
         budget = Budget(Limits(settings.max_requests, settings.max_total_tokens, settings.max_texts), settings.samples)
         writer = writer_name()
@@ -141,7 +146,7 @@ class Session:
 def open_session(settings: PipelineSettings) -> Session:
     """Everything that a run needs, each part found before a model is loaded or anybody is asked."""
     _check(settings)
-    decoder = open_decoder(settings)
+    decoder = open_decoder(settings, "pipeline")
     workspace = decoder.workspace
     asked = settings.assistant_settings()
     assistant = open_assistant(asked) if asked else None
@@ -212,7 +217,8 @@ def _earlier(settings: PipelineSettings, decoder: Decoder) -> tuple[str | None, 
         return None, {}
     workspace = decoder.workspace
     (cell,) = read_cells(workspace, (settings.cell,))
-    if read_catalog(workspace, "cells")[cell]["inputs"] != decoder.source.inputs():
+    record = read_catalog(workspace, "cells")[cell]
+    if record["inputs"] != decoder.source.inputs(record["facts"].get("role")):
         raise InputError(f"The texts of cell {cell} are of two other models; give these as --starting and --comparison.")
     by_prompt: dict[str, list[Observation]] = {}
     for text in read_texts(workspace, cell).values():

@@ -29,7 +29,7 @@ class Source(Protocol):
 
 
 class PairTexts:
-    """Texts in the cells of `tiller cd decode`, written where they are missing and read once."""
+    """Texts in the decoder's cell and its variants', written where they are missing and read once."""
 
     def __init__(self, decoder: Decoder, settings: PipelineSettings, budget: Budget, earlier: Texts) -> None:
         """earlier: texts of another cell, that stand in for the contrast's on their prompts."""

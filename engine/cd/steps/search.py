@@ -7,6 +7,7 @@ from functools import cache
 
 from engine.assistants.assistant import RemoteAssistant
 from engine.assistants.raw_replies import RawReplies
+from engine.cd.alone import alone
 from engine.cd.search.criterion import AskedCriterion, Criterion, JudgedCriterion
 from engine.cd.search.opening import SearchPlan, plan_search
 from engine.cd.search.records import Attempt, bank_of, read_attempts
@@ -23,6 +24,14 @@ def run(settings: SearchSettings) -> str:
     if _complete(plan.settings, attempts) and (plan.folder / "bank.tsv").exists():
         return _summary(plan, attempts, "already there, ")
     record_cell(plan.workspace, plan.key, plan.settings, plan.inputs, plan.source.facts())
+    with alone(plan.folder, f"search {plan.key}"):
+        attempts = read_attempts(plan.folder)
+        _go_on(plan, attempts)
+    return _summary(plan, attempts, "")
+
+
+def _go_on(plan: SearchPlan, attempts: dict[tuple[int, int], Attempt]) -> None:
+    """Add what is missing to the attempts; whatever ends it, what there is is saved."""
     if attempts:
         notice(f"search {plan.key}: goes on from {len(attempts)} attempts")
     log, replies = Segment(plan.folder / "log", writer_name()), Segment(plan.folder / "replies", writer_name())
@@ -35,7 +44,6 @@ def run(settings: SearchSettings) -> str:
         for segment in (log, replies):
             if segment.path is not None:
                 note_artifact(plan.workspace, segment.path, "searches", plan.key)
-    return _summary(plan, attempts, "")
 
 
 def _search(plan: SearchPlan, attempts: dict[tuple[int, int], Attempt], log: Segment, replies: Segment) -> None:
@@ -51,7 +59,7 @@ def _search(plan: SearchPlan, attempts: dict[tuple[int, int], Attempt], log: Seg
     settings = plan.settings
     opened = cache(lambda: open_pair(plan.source, settings))
     measured = settings.text_settings().model_copy(update={"measure_prompt": settings.region != "generated"})
-    scorer = Scorer(Decoder(plan.workspace, measured, plan.source, opened), settings)
+    scorer = Scorer(Decoder(plan.workspace, measured, plan.source, opened, "search"), settings)
     criterion: Criterion | None = JudgedCriterion(plan.judge) if plan.judge else None
     if plan.assistant is not None and plan.wording is not None:
         ask = RawReplies(plan.folder / "replies", plan.assistant, replies).ask

@@ -80,7 +80,8 @@ def cell_label(record: Mapping[str, Any]) -> str:
     ours = TextSettings(**{name: value for name, value in settings.items() if name in fields})
     others = [f"{name.replace('_', ' ')} {value}" for name, value in ours.decisive_fields().items() if name not in _SAID]
     names = " / ".join(Path(facts[member]["name"]).name for member in ("starting", "comparison"))
-    return ", ".join([names, facts["rule"], *others])
+    role = [f"for a {facts['role']}"] if facts.get("role") else []
+    return ", ".join([names, facts["rule"], *others, *role])
 
 
 def rule_words(settings: TextSettings) -> str:

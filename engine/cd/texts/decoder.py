@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from engine.cd.pairs.opening import PairSource, open_pair, pair_source
+from engine.cd.pairs.opening import PairSource, Role, open_pair, pair_source
 from engine.cd.prompts.asked import AskedPrompt
 from engine.cd.score_settings import scored_of
 from engine.cd.settings import PairSettings, TextSettings
@@ -41,10 +41,19 @@ _OF_LOADING = {*PairSettings.model_fields} - {
 class Decoder:
     """The texts of one cell. Several decoders share one opened pair (`variant`)."""
 
-    def __init__(self, workspace: Workspace, settings: TextSettings, source: PairSource, opened: Callable[[], Pair]) -> None:
-        """opened: gives the same pair at every call, loading it at the first."""
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: TextSettings,
+        source: PairSource,
+        opened: Callable[[], Pair],
+        role: Role | None = None,
+    ) -> None:
+        """opened: gives the same pair at every call, loading it at the first. role: who chooses the prompts, if not the user:
+        such texts lie in cells of their own, since they would bend the statistics of the user's."""
         self.workspace, self.settings, self.source = workspace, settings, source
-        self.key = settings.key(**source.inputs())
+        self.role: Role | None = role
+        self.key = settings.key(**source.inputs(role))
         self._opened = opened
         self._written = CellTexts(workspace, self.key)
 
@@ -54,7 +63,7 @@ class Decoder:
         if fixed:
             raise InputError(f"The models are loaded, so {', '.join(fixed)} cannot change; open another decoder.")
         settings = TextSettings.model_validate(self.settings.text_settings().model_dump() | changes)
-        return Decoder(self.workspace, settings, self.source, self._opened)
+        return Decoder(self.workspace, settings, self.source, self._opened, self.role)
 
     @property
     def added(self) -> int:
@@ -76,7 +85,7 @@ class Decoder:
         return self.scorer().scored(texts)
 
     def scorer(self) -> Scorer:
-        return Scorer(self.workspace, scored_of(self.settings), self.source, self._opened)
+        return Scorer(self.workspace, scored_of(self.settings), self.source, self._opened, self.role)
 
     def _id(self, prompt_id: str, sample: int) -> str:
         return response_id(self.key, prompt_id, sample)
@@ -123,8 +132,8 @@ class Decoder:
 
     def _record(self, pair: Pair) -> None:
         vocabulary = record_vocabulary(self.workspace, pair.starting.model.tokenizer)
-        facts = {**self.source.facts(), "rule": rule_words(self.settings), FACT: vocabulary}
-        record_cell(self.workspace, self.key, self.settings, self.source.inputs(), facts)
+        facts = {**self.source.facts(), "rule": rule_words(self.settings), "role": self.role, FACT: vocabulary}
+        record_cell(self.workspace, self.key, self.settings, self.source.inputs(self.role), facts)
 
     def _text(
         self, pair: Pair, prompt: AskedPrompt, encoded: PairPrompt, sample: int, completion: PairCompletion
@@ -162,7 +171,7 @@ class Decoder:
         )
 
 
-def open_decoder(settings: TextSettings) -> Decoder:
+def open_decoder(settings: TextSettings, role: Role | None = None) -> Decoder:
     """The decoder of the current workspace. The models are loaded at the first missing text."""
     workspace, source = find_workspace(), pair_source(settings)
-    return Decoder(workspace, settings.text_settings(), source, cache(lambda: open_pair(source, settings)))
+    return Decoder(workspace, settings.text_settings(), source, cache(lambda: open_pair(source, settings)), role)

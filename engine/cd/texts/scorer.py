@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
-from engine.cd.pairs.opening import PairSource, open_pair, pair_source
+from engine.cd.pairs.opening import PairSource, Role, open_pair, pair_source
 from engine.cd.prompts.asked import AskedPrompt
 from engine.cd.score_settings import ScoredSettings
 from engine.cd.settings import MeasureSettings
@@ -39,10 +39,18 @@ class ExternalText:
 class Scorer:
     """The texts of one cell that were written elsewhere. The order in which they come never matters."""
 
-    def __init__(self, workspace: Workspace, settings: ScoredSettings, source: PairSource, opened: Callable[[], Pair]) -> None:
-        """opened: gives the same pair at every call, loading it at the first."""
+    def __init__(
+        self,
+        workspace: Workspace,
+        settings: ScoredSettings,
+        source: PairSource,
+        opened: Callable[[], Pair],
+        role: Role | None = None,
+    ) -> None:
+        """opened: gives the same pair at every call, loading it at the first. role: as a `Decoder`'s."""
         self.workspace, self.settings, self.source = workspace, settings, source
-        self.key = settings.key(**source.inputs())
+        self.role: Role | None = role
+        self.key = settings.key(**source.inputs(role))
         self._opened = opened
         self._written = CellTexts(workspace, self.key)
 
@@ -78,8 +86,8 @@ class Scorer:
 
     def _record(self, pair: Pair) -> None:
         vocabulary = record_vocabulary(self.workspace, pair.starting.model.tokenizer)
-        facts = {**self.source.facts(), "rule": "texts from elsewhere", FACT: vocabulary}
-        record_cell(self.workspace, self.key, self.settings, self.source.inputs(), facts)
+        facts = {**self.source.facts(), "rule": "texts from elsewhere", "role": self.role, FACT: vocabulary}
+        record_cell(self.workspace, self.key, self.settings, self.source.inputs(self.role), facts)
 
     def _id(self, one: ExternalText) -> str:
         return response_id(self.key, one.prompt.id, _sample(one.text))

@@ -19,6 +19,8 @@ from waiting import until
 from engine.cd.cli import main
 from engine.cd.pipeline.splits import is_held_out
 from engine.cd.prompts.asked import asked_prompt, demo_texts
+from engine.store import read_catalog
+from engine.workspace import Workspace
 
 TILLER = Path(sys.executable).with_name("tiller")
 QUICK = ("--prompts", "demo", "--samples", "3", "--max-new-tokens", "24", "--permutations", "499", "--no-show")
@@ -65,6 +67,9 @@ def test_counting_alone_finds_what_was_planted_and_the_command_can_be_given_agai
         assert test["p"] <= test["level"]
     assert held_out_prompts(report) == []  # nothing of them is shown to whoever proposes
     assert report["spent"]["requests"] == 0
+
+    records = [record for record in read_catalog(Workspace(workspace), "cells").values() if record["step"] == "cd.decode"]
+    assert {record["facts"]["role"] for record in records} == {"pipeline"}  # no text joins those of `tiller cd decode`
 
     before = reports(workspace)[0].read_bytes()
     code, out, _ = pipeline(*words, "--no-show")

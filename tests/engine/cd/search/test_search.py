@@ -72,6 +72,7 @@ def test_a_bank_holds_prompts_given_and_found_each_once(workspace, search, bank)
     assert {(entry["cycle"], entry["repeat"]) for entry in found} == {(0, 0), (1, 0), (2, 0), (1, 1), (2, 1)}
     assert len({entry["prompt"] for entry in found}) == len(found)
     written = Counter(record["prompt"] for record in responses(workspace))
+    assert {record["cell"] for record in responses(workspace)} != {open_decoder(TextSettings(max_new_tokens=12)).key}
     assert set(written.values()) == {1}  # prompts given are scored once, though both repeats begin with them
     assert f"{len(found)} prompts in 4 cycles; highest kl {found[0]['divergence']:.3f}" in out
     assert "repeat 2, cycle 2" in err

@@ -18,6 +18,7 @@ from engine.cd.decoding.numbers import MEASURES
 from engine.cd.pairs.opening import open_pair, pair_source
 from engine.cd.prompts.asked import asked_prompt, demo_texts
 from engine.cd.settings import TextSettings
+from engine.cd.texts.cells import cell_label
 from engine.cd.texts.decoder import Decoder, open_decoder
 from engine.cd.texts.records import MeasuredText, read_texts
 from engine.cd.texts.scorer import ExternalText
@@ -150,6 +151,21 @@ def test_variants_share_the_models_and_have_cells_of_their_own(decoder):
     assert said(alone.texts([PLUMS])) != said(amateur.texts([PLUMS]))
     rules = [record["facts"]["rule"] for record in read_catalog(decoder.workspace, "cells").values()]
     assert sorted(rules) == ["C alone", "S alone"]
+
+
+def test_texts_of_a_role_lie_in_cells_of_their_own(decoder, pair):
+    """Prompts that a search has chosen for their divergence must not bend the statistics of those that the user has."""
+    decoder.texts([PLUMS])
+    searched = Decoder(decoder.workspace, BRIEF, *pair, "search")
+    found = searched.texts([PLUMS, OWLS])
+    assert len({decoder.key, searched.key, Decoder(decoder.workspace, BRIEF, *pair, "pipeline").key}) == 3
+    assert {text.prompt_id for text in read_texts(decoder.workspace, decoder.key).values()} == {PLUMS.id}
+    assert said(found)[PLUMS.id] == said(decoder.texts([PLUMS]))[PLUMS.id]  # the same draws all the same
+    assert searched.variant().key == searched.key != decoder.variant().key
+    assert searched.scorer().key != decoder.scorer().key
+    record = read_catalog(decoder.workspace, "cells")[searched.key]
+    assert cell_label(record).endswith("for a search")
+    assert record["inputs"] == decoder.source.inputs("search")
 
 
 def test_a_variant_cannot_change_what_is_loaded(decoder):
