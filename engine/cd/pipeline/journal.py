@@ -78,7 +78,7 @@ class Journal:
         self.recalled = 0
         for path in segments_of(folder):
             for record in read_segment(path):
-                self._known.setdefault(_field(record, "stage", path), record)  # of two writers, the first has said it
+                self._known[_field(record, "stage", path)] = record
 
     def stage(self, name: str, do: Callable[[], Any]) -> Any:
         """The stage's result as JSON: what is kept, or what `do` returns, kept before this returns."""

@@ -57,12 +57,12 @@ def append_attempt(segment: Segment, attempt: Attempt) -> None:
 
 
 def read_attempts(folder: Path) -> dict[tuple[int, int], Attempt]:
-    """Every attempt by (repeat, number), in order. Two writers of one search write the same; the first is taken."""
+    """Every attempt by (repeat, number), in order. Only one command writes at a time (`engine.cd.alone`)."""
     found: dict[tuple[int, int], Attempt] = {}
     for path in segments_of(folder / "log"):
         for record in read_segment(path):
             attempt = _parsed(record, path)
-            found.setdefault((attempt.repeat, attempt.number), attempt)
+            found[attempt.repeat, attempt.number] = attempt
     return dict(sorted(found.items()))
 
 

@@ -13,6 +13,7 @@ import pytest
 from chat_server import ChatServer
 from prompting_assistant import SEEDS, SMALL, scripted
 
+from engine.cd.alone import alone
 from engine.cd.prompts.asked import asked_prompt
 from engine.cd.settings import TextSettings
 from engine.cd.texts.decoder import open_decoder
@@ -257,3 +258,18 @@ def test_a_search_that_is_done_asks_and_loads_nothing(search):
         second, err = search(*options)
     assert (server.counts.requests, err) == (asked, "")
     assert second == first.replace(": ", ": already there, ", 1)
+
+
+def test_two_commands_do_not_write_one_bank_at_once(search, workspace, bank):
+    """Each would build on what it heard itself, and what they wrote together would be no search at all."""
+    with ChatServer(scripted) as server:
+        options = seeds("--assistant", server.url, "--cycles", "1")
+        search(*options)
+        (folder,) = (workspace / "artifacts/searches").iterdir()
+        before = bank()
+        with alone(folder, "it"):
+            _, err = search(*options, "--repeats", "2", status=1)
+        assert f"Another command is at work on search {folder.name}" in err
+        assert bank() == before
+        search(*options, "--repeats", "2")
+        assert len(bank()) > len(before)
