@@ -1,7 +1,7 @@
 """One command at a time, where what a command writes next follows from what is there.
 
-Two commands that ask the same assistant hear different things. Their records, side by side, would be those of no run at all. The
-lock is the operating system's, so a command that is killed leaves none behind.
+Two commands that ask the same assistant hear different things. Their records, side by side, would be those of no run at all.
+The lock is the operating system's, so a command that is killed leaves none behind.
 """
 
 from __future__ import annotations
