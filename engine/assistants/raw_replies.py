@@ -43,6 +43,18 @@ class RawReplies:
         return [self._known.get(name) or failed[name] for name in names]
 
 
+def answered(replies: Sequence[Reply]) -> Sequence[Reply]:
+    """The replies, if all came; EngineError where one did not: what is made of the others would be something else."""
+    failed = [reply for reply in replies if reply.text is None]
+    if failed:
+        why = (failed[0].error or "no reason was given").rstrip(".")
+        raise EngineError(
+            f"{len(failed)} of {len(replies)} requests were not answered: {why}; mend that and run the same command again, it "
+            "goes on from what was answered."
+        )
+    return replies
+
+
 def request_id(request: Request) -> str:
     content: dict[str, Any] = asdict(request)
     return hashlib.sha256(canonical_json(content).encode()).hexdigest()[:24]

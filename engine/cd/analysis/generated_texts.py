@@ -11,9 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from engine.assistants.raw_replies import answered
 from engine.cd.analysis.findings import Finding
 from engine.cd.analysis.generative import Generated, association, association_p, requests
-from engine.cd.analysis.labels import answered
 from engine.cd.analysis.settings import AnalyseSettings
 from engine.cd.prompts.asked import asked_prompt
 from engine.cd.score_settings import ScoredSettings

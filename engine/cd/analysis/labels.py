@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from engine.assistants.raw_replies import answered
 from engine.cd.analysis.terms import term_labels
 from engine.data import Message
-from engine.errors import EngineError
 from engine.printable import printable
 from engine.remote.types import Reply, Request
 
@@ -99,18 +99,6 @@ def wording(positive: Sequence[str], negative: Sequence[str], earlier: Sequence[
     if earlier:
         lines += ["These statements were found before; yours must be about something else:", *(f"- {one}" for one in earlier)]
     return "\n".join([*lines, "Reply with the statement only."])
-
-
-def answered(replies: Sequence[Reply]) -> Sequence[Reply]:
-    """The replies, if all came: an analysis without some would be another one."""
-    failed = [reply for reply in replies if reply.text is None]
-    if failed:
-        why = (failed[0].error or "it gave no reason").rstrip(".")
-        raise EngineError(
-            f"The assistant did not answer {len(failed)} of {len(replies)} requests: {why}; "
-            "run the same command again, it goes on from what was answered."
-        )
-    return replies
 
 
 def statement(reply: Reply) -> str | None:

@@ -12,7 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+from engine.cd.words import overlap, words
+
 _END = re.compile(r"[.!?…:;\n]+(?=\s|$)")  # of a sentence or a clause, which no phrase goes across
 _ALIKE = 0.5  # Jaccard overlap of the texts that two terms occur in, from which on they are one finding
 _DIGITS = 12  # beyond which weights differ by rounding only; of equal ones the longer phrase tells more
@@ -37,7 +38,7 @@ def contains(text: str, terms: Sequence[str]) -> bool:
 
 def _sentences(text: str) -> list[list[str]]:
     """The words of each."""
-    return [_WORD.findall(sentence) for sentence in _END.split(text.lower())]
+    return [words(sentence) for sentence in _END.split(text.lower())]
 
 
 def term_weights(classes: Sequence[Sequence[Mapping[str, int]]], target: int) -> dict[str, float]:
@@ -86,8 +87,8 @@ def term_labels(
     for leader in order:
         if len(labels) == count:
             break
-        if all(_overlap(where[leader], where[label[0]]) < _ALIKE for label in labels):
-            beside = [term for term in order if term != leader and _overlap(where[leader], where[term]) >= _ALIKE]
+        if all(overlap(where[leader], where[label[0]]) < _ALIKE for label in labels):
+            beside = [term for term in order if term != leader and overlap(where[leader], where[term]) >= _ALIKE]
             labels.append(_apart([leader, *beside], together))
     return labels
 
@@ -99,7 +100,3 @@ def _apart(terms: Sequence[str], most: int) -> tuple[str, ...]:
         if len(kept) < most and not any(contains(term, (other,)) or contains(other, (term,)) for other in kept):
             kept.append(term)
     return tuple(kept)
-
-
-def _overlap(one: set[int], other: set[int]) -> float:
-    return len(one & other) / len(one | other)

@@ -10,12 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from engine.assistants.raw_replies import RawReplies
+from engine.assistants.json_object import find_object
+from engine.assistants.raw_replies import RawReplies, answered
 from engine.cd.pipeline.journal import Budget
-from engine.cd.search.parsing import find_object
 from engine.data import Chat, Message
 from engine.data_making.parsing import Unfit
-from engine.errors import EngineError
 from engine.remote.types import Reply, Request
 
 _Read = TypeVar("_Read")
@@ -58,18 +57,12 @@ class Asker:
                 self._budget.spent.unread += 1
         return found
 
-    def replies(self, requests: Sequence[Request]) -> list[Reply]:
+    def replies(self, requests: Sequence[Request]) -> Sequence[Reply]:
         """The replies in order, all of them; EngineError where one failed."""
         if not requests:
             return []
         self._budget.ask(len(requests))
-        replies = self._raw.ask(requests)
-        if failed := [reply for reply in replies if reply.text is None]:
-            reason = (failed[0].error or "no reason given").rstrip(".")
-            raise EngineError(
-                f"{len(failed)} of {len(requests)} requests were not answered: {reason}; "
-                "mend that and run the same command again, it goes on from here."
-            )
+        replies = answered(self._raw.ask(requests))
         self._budget.spent.requests += len(replies)
         self._budget.spent.tokens += sum(reply.prompt_tokens + reply.completion_tokens for reply in replies)
         return replies

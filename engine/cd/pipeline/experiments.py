@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from engine.cd.pipeline import effects
 from engine.cd.pipeline.hypotheses import Evidence, Experiment, Kind
 from engine.cd.pipeline.splits import in_fair_order, is_held_out
-from engine.cd.pipeline.terms import containing, words
+from engine.cd.pipeline.terms import containing
 from engine.cd.pipeline.texts import Source, divergence_of
 from engine.cd.pipeline.view import Observation, Texts
 from engine.cd.prompts.asked import AskedPrompt
+from engine.cd.words import words
 
 FEWEST = 4
 """Prompts below which nothing is tested."""

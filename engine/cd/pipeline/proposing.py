@@ -14,8 +14,9 @@ from typing import Any, Protocol
 
 from engine.cd.pipeline.hypotheses import Experiment
 from engine.cd.pipeline.survey import Cluster, mean_divergence
-from engine.cd.pipeline.terms import PromptWord, Term, containing, distinguishing, dividing_words, has_word, words
+from engine.cd.pipeline.terms import PromptWord, Term, containing, distinguishing, dividing_words, has_word
 from engine.cd.pipeline.view import View
+from engine.cd.words import words
 
 _CANDIDATES = 40
 _SAME = 0.8  # share of a term's texts that hold a tested phrase, from which on the term is a part of that finding

@@ -12,7 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+from engine.cd.words import WORD, overlap, words
+
 _LONGEST = 4  # words of a term
 _FEWEST = 3  # prompts that a term must be in, or in texts of
 Said = tuple[str, str]
@@ -64,7 +65,7 @@ def distinguishing(first: Sequence[Said], second: Sequence[Said], most: int) -> 
     found.sort(key=lambda one: (-abs(one[0]), -len(one[1].split()), one[1]))
     kept: list[tuple[float, str, int]] = []
     for z, term, count in found:
-        twin = next((place for place, (_, other, _) in enumerate(kept) if _overlap(where[term], where[other]) >= _SAME), None)
+        twin = next((place for place, (_, other, _) in enumerate(kept) if overlap(where[term], where[other]) >= _SAME), None)
         if twin is not None:
             if len(term.split()) > len(kept[twin][1].split()):
                 kept[twin] = (z, term, count)
@@ -85,7 +86,7 @@ def dividing_words(prompts: Mapping[str, str], divergences: Mapping[str, float],
     ranks = dict(zip(known, rankdata([divergences[name] for name in known]).tolist(), strict=True))
     where: dict[str, list[str]] = defaultdict(list)
     for name in known:
-        for word in sorted({word.casefold() for word in _WORD.findall(prompts[name])}):
+        for word in sorted({word.casefold() for word in words(prompts[name])}):
             where[word].append(name)
     found: dict[tuple[str, ...], PromptWord] = {}
     for word in sorted(where):
@@ -103,12 +104,8 @@ def dividing_words(prompts: Mapping[str, str], divergences: Mapping[str, float],
     return sorted(found.values(), key=lambda one: (-abs(one.z), one.word))[:most]
 
 
-def words(text: str) -> list[str]:
-    return _WORD.findall(text)
-
-
 def has_word(text: str, word: str) -> bool:
-    return word.casefold() in {found.casefold() for found in _WORD.findall(text)}
+    return word.casefold() in {found.casefold() for found in words(text)}
 
 
 def containing(phrases: Sequence[str]) -> re.Pattern[str]:
@@ -119,7 +116,7 @@ def containing(phrases: Sequence[str]) -> re.Pattern[str]:
 
 def _ngrams(text: str) -> Iterator[str]:
     """Runs of words as they stand in the text, punctuation between them kept: a phrase must be found in the text again."""
-    places = [found.span() for found in _WORD.finditer(text)]
+    places = [found.span() for found in WORD.finditer(text)]
     for start in range(len(places)):
         for end in range(start, min(start + _LONGEST, len(places))):
             yield text[places[start][0] : places[end][1]]
@@ -136,10 +133,6 @@ def _z(count: int, total: int, other: int, other_total: int) -> float:
     ]
     ratio = 2 * sum(seen * math.log(seen / expected) for seen, expected in cells if seen)
     return math.copysign(math.sqrt(max(ratio, 0.0)), count / total - other / other_total)
-
-
-def _overlap(one: set[int], other: set[int]) -> float:
-    return len(one & other) / len(one | other)
 
 
 def _usual(forms: Counter[str]) -> str:

@@ -12,9 +12,9 @@ from typing import Protocol
 from engine.cd.pipeline import wording
 from engine.cd.pipeline.asking import Asker
 from engine.cd.pipeline.fields import text_of
-from engine.cd.pipeline.terms import words
 from engine.cd.pipeline.view import View
 from engine.cd.prompts.asked import AskedPrompt
+from engine.cd.words import words
 from engine.data_making.parsing import Unfit
 
 _TEXTS = 2  # of a prompt, that its relevance is told by

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from engine.assistants.json_object import find_object
+from engine.assistants.raw_replies import answered
 from engine.cd.search.criterion import Ask
-from engine.cd.search.parsing import find_object, hypotheses_of, lines_of, prompts_of
+from engine.cd.search.parsing import hypotheses_of, lines_of, prompts_of
 from engine.cd.search.proposing import Proposal
 from engine.cd.search.records import Entry
 from engine.cd.search.settings import SearchSettings, Shown
 from engine.cd.search.weighting import rescale, unit
 from engine.cd.search.wording import COUNT, Wording
 from engine.data import Chat, Message
-from engine.errors import EngineError
 from engine.remote.types import Request
 
 if TYPE_CHECKING:
@@ -56,13 +57,8 @@ class AssistantProposer:
         return Proposal((), "the assistant's reply holds no prompts")
 
     def _said(self, request: Request) -> str:
-        (reply,) = self._ask([request])
-        if reply.text is None:
-            raise EngineError(
-                f"The assistant did not answer ({(reply.error or 'no reason').rstrip('.')}); mend that and run the same "
-                "command again, it goes on from the last whole cycle."
-            )
-        return reply.text
+        (reply,) = answered(self._ask([request]))
+        return reply.text or ""
 
 
 def messages(prompts: Sequence[str], divergences: NDArray[np.float64], shown: Shown, wording: Wording, count: int) -> Chat:

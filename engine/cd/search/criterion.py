@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from engine.assistants.raw_replies import answered
 from engine.cd.search.wording import Wording
 from engine.data import Message
 from engine.errors import EngineError
@@ -53,12 +54,7 @@ class AskedCriterion:
     ask: Ask
 
     def scores(self, exchanges: Sequence[Exchange]) -> list[float]:
-        replies = self.ask([self.request(*exchange) for exchange in exchanges])
-        if failed := next((reply for reply in replies if reply.text is None), None):
-            raise EngineError(
-                f"The assistant gave no verdict ({(failed.error or 'no reason').rstrip('.')}); mend that and run the same "
-                "command again, it goes on from the last whole cycle."
-            )
+        replies = answered(self.ask([self.request(*exchange) for exchange in exchanges]))
         verdicts = [read_verdict(reply.text or "", self.wording.yes, self.wording.no) for reply in replies]
         if unread := verdicts.count("unread"):
             notice(f"search: {unread} of {len(verdicts)} verdicts of the assistant say neither yes nor no; they count as no")

@@ -1,12 +1,11 @@
 """What an assistant proposed, out of whatever it wrote around it (§4.4).
 
-Owns finding the JSON object in a reply and the prompts in the object. It asks nobody: whoever does asks again where this finds
+Owns finding the prompts in a reply's JSON object, or in its lines. It asks nobody: whoever does asks again where this finds
 none.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -16,19 +15,6 @@ _HYPOTHESIS_KEY = re.compile(r"hypothes", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+")
 _MARK = re.compile(r"^[\s\-*•>#]*(?:\(?\d+[.):]+)?\s*|^\W+$")
 _QUOTES = "\"'“”‘’,"
-
-
-def find_object(reply: str) -> dict[str, Any] | None:
-    """The first JSON object of a reply that says something; braces inside of strings do not count."""
-    decoder = json.JSONDecoder(strict=False)  # models break lines inside of strings
-    for match in re.finditer(r"\{", reply):
-        try:
-            found, _ = decoder.raw_decode(reply, match.start())
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(found, dict) and found:
-            return found
-    return None
 
 
 def prompts_of(found: Mapping[str, Any]) -> list[str]:

@@ -231,7 +231,7 @@ def test_an_assistant_that_does_not_answer_ends_the_analysis(tmp_path):
         return [Reply(None, error="connection refused") for _ in requests]
 
     writer = AssistantLabeller(down, texts=4, max_tokens=100, temperature=1.0, seed=0)
-    with pytest.raises(EngineError, match="did not answer 1 of 1 requests: connection refused; run the same command again"):
+    with pytest.raises(EngineError, match="1 of 1 requests were not answered: connection refused; mend that and run"):
         writer.write(Shown("A over B", LAMPS, BOATS, PROMPTS), 3)
 
 

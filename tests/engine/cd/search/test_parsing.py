@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from engine.assistants.json_object import find_object
 from engine.cd.search.criterion import read_verdict
-from engine.cd.search.parsing import find_object, hypotheses_of, lines_of, prompts_of
+from engine.cd.search.parsing import hypotheses_of, lines_of, prompts_of
 
 
 @pytest.mark.parametrize(

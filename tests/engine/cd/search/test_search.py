@@ -208,7 +208,7 @@ def test_an_assistant_that_is_away_stops_the_search_and_counts_no_failure(search
     with ChatServer(scripted, faults=1.0, kinds=["500"]) as server:
         options = seeds("--assistant", server.url, "--cycles", "1", "--deadline", "1", "--max-failed-cycles", "1")
         _, err = search(*options, status=1)
-        assert "The assistant did not answer" in err
+        assert "1 of 1 requests were not answered" in err
         assert [row["failure"] for row in cycles(workspace)] == [""]
         server.faults = 0.0
         search(*options)

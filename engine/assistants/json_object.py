@@ -1,0 +1,20 @@
+"""The JSON object in what an assistant said, whatever stands around it (specs/contrastive_decoding.md §4.4)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+
+def find_object(reply: str) -> dict[str, Any] | None:
+    """The first JSON object of a reply that says something; braces inside of strings do not count."""
+    decoder = json.JSONDecoder(strict=False)  # models break lines inside of strings
+    for match in re.finditer(r"\{", reply):
+        try:
+            found, _ = decoder.raw_decode(reply, match.start())
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(found, dict) and found:
+            return found
+    return None
