@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.plots.style import COLORS, QUIET, TERMINAL_COLORS, axes_grid, draw, grid
+from engine.plots.style import COLORS, QUIET, TERMINAL_COLORS, axes_grid, draw, grid, headed
 from engine.printable import printable
 
 if TYPE_CHECKING:
@@ -152,5 +152,4 @@ def _draw(panel: BarPanel, axes: Axes) -> None:
     axes.axvline(0, color="#999999", linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(panel.x_label)
-    axes.set_title(panel.title, pad=18 if panel.note else 8)
-    axes.annotate(panel.note, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
+    headed(axes, panel.title, panel.note)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.plots.style import COLORS, MARKERS, QUIET, SIGNS, TERMINAL_COLORS, draw
+from engine.plots.style import COLORS, MARKERS, SIGNS, TERMINAL_COLORS, draw, headed
 from engine.printable import printable
 
 if TYPE_CHECKING:
@@ -126,5 +126,4 @@ def _draw(picture: EstimatePicture, axes: Axes) -> None:
     axes.set_ylim(len(picture.estimates) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(picture.x_label)
-    axes.set_title(picture.title, pad=20 if picture.note else 8)
-    axes.annotate(picture.note, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
+    headed(axes, picture.title, picture.note)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.plots.style import DIVERGING, QUIET, SEQUENTIAL, axes_grid, draw, grid, plain_steps
+from engine.plots.style import DIVERGING, SEQUENTIAL, axes_grid, draw, grid, headed, plain_steps
 from engine.printable import printable
 
 if TYPE_CHECKING:
@@ -173,8 +173,7 @@ def _draw(one: Heatmap, axes: Axes, figure: Figure, cell_width: float) -> None:
     axes.spines[:].set_visible(False)
     axes.set_xlabel(one.column_name)
     axes.set_ylabel(one.row_name)
-    axes.set_title(one.title, pad=18 if one.note else 8)
-    axes.annotate(one.note, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
+    headed(axes, one.title, one.note)
     if len(one.columns) > _MOST_WRITTEN:
         return
     for row, values in enumerate(one.values):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from engine.plots.style import COLORS, QUIET, SIGNS, TERMINAL_COLORS, axes_grid, draw, grid
+from engine.plots.style import COLORS, SIGNS, TERMINAL_COLORS, axes_grid, draw, grid, headed
 from engine.printable import printable
 from engine.text_table import text_table
 
@@ -164,8 +164,7 @@ def _draw(panel: Histogram, axes: Axes) -> None:
     if panel.logarithmic:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter("{x:g}")  # powers of ten would be set as formulas, which the style keeps out
-    axes.set_title(panel.title, pad=18 if panel.note else 8)
-    axes.annotate(panel.note, (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET)
+    headed(axes, panel.title, panel.note)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel("density per decade" if panel.decades else "density")
     if panel.decades:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.plots.style import COLORS, MARKERS, SIGNS, TERMINAL_COLORS, axes_grid, draw, grid
+from engine.plots.style import COLORS, MARKERS, SIGNS, TERMINAL_COLORS, axes_grid, draw, grid, headed
 from engine.printable import printable
 
 if TYPE_CHECKING:
@@ -63,13 +63,14 @@ class ScatterGroup:
 
 @dataclass(frozen=True, slots=True)
 class ScatterPanel:
-    """`origin`: draw the axes through 0."""
+    """`origin`: draw the axes through 0. `note`: what is not drawn, and why."""
 
     title: str
     x_label: str
     y_label: str
     groups: tuple[ScatterGroup, ...]
     origin: bool = True
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,17 +122,17 @@ def _terminal(panel: ScatterPanel, width: int, color: bool) -> str:
         legend.append(str(plt.colorize(named, shade)) if color else named)
     plt.xlabel(panel.x_label)
     drawn = plt.build() if color else plt.uncolorize(plt.build())
-    told = f"{printable(panel.title)} — {panel.y_label} up"
-    return "\n".join([told, *legend, *(line.rstrip() for line in drawn.splitlines())])
+    told = [f"{printable(panel.title)} — {panel.y_label} up", *textwrap.wrap(printable(panel.note), width)]
+    return "\n".join([*told, *legend, *(line.rstrip() for line in drawn.splitlines())])
 
 
 def _draw(panel: ScatterPanel, axes: Axes) -> None:
+    many = any(len(group.points) > _MANY for group in panel.groups)  # of all: else the smallest group would hide the others
     for group in panel.groups:
         xs, ys = [x for x, _ in group.points], [y for _, y in group.points]
         shade = COLORS[group.color % len(COLORS)]
         if group.joined:
             axes.plot(xs, ys, color=shade, linewidth=0.8, alpha=0.5)
-        many = len(xs) > _MANY
         axes.scatter(
             xs, ys, s=8 if many else 26, color=shade, marker=MARKERS[group.mark % len(MARKERS)], alpha=0.3 if many else 0.8,
             linewidth=0, label=group.legend() if xs or group.fit is None else None, rasterized=many,
@@ -147,7 +148,7 @@ def _draw(panel: ScatterPanel, axes: Axes) -> None:
         axes.axhline(0, color="#dddddd", linewidth=0.8, zorder=0)
         axes.axvline(0, color="#dddddd", linewidth=0.8, zorder=0)
     axes.margins(0.08)
-    axes.set_title(panel.title)
+    headed(axes, panel.title, panel.note)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
     widest = max((len(group.legend()) for group in panel.groups), default=0)

@@ -31,6 +31,7 @@ _FINE = (0.7, 0.8, 0.9, 1.1, 1.2, 1.3, 1.5)
 _WIDE = 4  # times, beyond which the fine steps crowd
 _DOTS_PER_INCH = 160
 _LETTERS_PER_INCH, _LINE = 14, 0.16  # of a line above everything, inches high
+_LETTERS_OF_A_NOTE = 88  # that stand over the narrowest panel
 _STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
@@ -75,6 +76,16 @@ def draw(size: tuple[float, float], paint: Callable[[Figure], None], told: str =
             figure.savefig(buffer, format=suffix, dpi=_DOTS_PER_INCH, metadata=metadata, facecolor="white")
             drawn[suffix] = buffer.getvalue()
     return drawn
+
+
+def headed(axes: Axes, title: str, note: str) -> None:
+    """A panel's title over its note, which is wrapped: a line wider than the panel must not squeeze it."""
+    lines = textwrap.wrap(note, _LETTERS_OF_A_NOTE)
+    axes.set_title(title, pad=8 + 10 * len(lines))
+    told = axes.annotate(
+        "\n".join(lines), (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET
+    )
+    told.set_in_layout(False)
 
 
 def plain_steps(low: float, high: float) -> list[float]:

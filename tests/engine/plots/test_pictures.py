@@ -71,7 +71,7 @@ def pictures(text: str = "agree"):
         "scatter": ScatterPicture(
             (ScatterPanel(text, "x", "y", (ScatterGroup(text, ((0, 1), (2, 3)), 0, 0, (text, "b"), written=True),)),)
         ),
-        "fit": ScatterPicture((ScatterPanel(text, "x", "y", (fitted(text),), origin=False),)),
+        "fit": ScatterPicture((ScatterPanel(text, "x", "y", (fitted(text),), origin=False, note=f"{text} {'n' * 90}"),)),
         "histogram": HistogramPicture(
             (
                 Histogram(text, "nats", {text: SPREAD, f"{text} 2": SPREAD[:7], "none": ()}, note="n" * 70),
@@ -269,6 +269,21 @@ def test_a_fit_is_drawn_told_and_among_the_numbers():
     picture = pictures()["fit"]
     assert "agree (400, R² 1.00)" in picture.text(80, color=False)
     assert rows(picture)[0].items() >= {"slope": "2", "intercept": "0", "label": ""}.items()
+
+
+def test_what_a_scatter_leaves_out_is_said_under_its_title():
+    picture = ScatterPicture((ScatterPanel("a", "x", "y", (fitted("agree"),), note="7 of 407 are left out"),))
+    assert picture.text(80, color=False).splitlines()[1] == "7 of 407 are left out"
+    assert b"7 of 407 are left out" in picture.drawn()["svg"]
+
+
+def test_marks_of_one_panel_are_equally_large():
+    few = ScatterGroup("few", ((0.0, 0.0), (9.0, 9.0)), 1, 0, ())
+    vectors = []
+    for groups in ((fitted("many"), few), (few, few)):
+        svg = ScatterPicture((ScatterPanel("a", "x", "y", groups),)).drawn()["svg"].decode()
+        vectors.append(svg.count('id="PathCollection'))
+    assert vectors == [2, 4], "a small group beside a large one is drawn as that is, as a raster; legends show two marks"
 
 
 def test_a_cloud_draws_what_is_above_zero_and_the_terminal_its_largest_words():
