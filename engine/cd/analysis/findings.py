@@ -94,16 +94,21 @@ class Trial:
             result = replace(result, score=1 - result.score, low=ends[0], high=ends[1])
         return Finding("share", title, region, f"More texts of {more} are in {name}", (), result)
 
+    @property
+    def _most_judged(self) -> int:
+        """Nobody is asked whether a term occurs, and a rare one needs every text there is."""
+        return self.settings.most_judged if self.scorer.asks else len(self.texts)
+
     def _chosen_by(self, comparison: Comparison, label: Label) -> float:
         """The metric on the texts for choosing; chance where they hold one group only."""
-        positions = judged(self.texts, comparison, "select", self.settings.most_judged)
+        positions = judged(self.texts, comparison, "select", self._most_judged)
         cases, _ = self._cases(positions, positions, label)
         value = float(discrimination(cases.scores, *cases.sides(comparison.positive[positions]), self.settings.metric))
         return CHANCE if np.isnan(value) else value
 
     def _tested(self, comparison: Comparison, label: Label, chosen_by: float) -> Finding | None:
         """None where the judge answered about one group only."""
-        positions = judged(self.texts, comparison, "test", self.settings.most_judged)
+        positions = judged(self.texts, comparison, "test", self._most_judged)
         cases, unanswered = self._cases(positions, self.texts.test, label)
         positive = comparison.positive[self.texts.test]
         if not all(side.any() for side in cases.sides(positive)):

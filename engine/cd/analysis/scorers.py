@@ -28,6 +28,11 @@ _STATEMENT = "Here is a statement about texts:\n\n{label}\n\n"
 
 
 class Scorer(Protocol):
+    @property
+    def asks(self) -> bool:
+        """Whether each text costs a question, so that they are not to be too many."""
+        ...
+
     def score(self, label: Label, texts: Sequence[str]) -> list[float | None]:
         """How true it is of each, from 0 to 1; None: no answer."""
         ...
@@ -39,6 +44,8 @@ class Scorer(Protocol):
 
 class TermScorer:
     """1 where one of the label's terms occurs, else 0."""
+
+    asks = False
 
     def score(self, label: Label, texts: Sequence[str]) -> list[float | None]:
         return [float(contains(text, label.terms)) for text in texts]
@@ -52,6 +59,10 @@ class JudgeScorer:
     """A judge that is asked. In pairs, which of the two is shown first is drawn for each."""
 
     backend: Backend
+
+    @property
+    def asks(self) -> bool:
+        return True
 
     def score(self, label: Label, texts: Sequence[str]) -> list[float | None]:
         local = isinstance(self.backend, LocalBackend)

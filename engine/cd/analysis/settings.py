@@ -48,7 +48,7 @@ class ValidationSettings(BackendSettings):
         "auc", "auc: pairs in the right order; acc: on the right side of 0.5, on which is wrong"
     )
     keep: int = option(3, "labels of each comparison that are tested: the best on texts kept for choosing", ge=1)
-    most_judged: int = option(400, "texts that a judge is asked about for one label", ge=2)
+    most_judged: int = option(400, "texts that a judge is asked about for one label; terms are looked for in all", ge=2)
     smallest_group: int = option(5, "texts that either group must have, to write from and to test on", ge=2)
     label_share: float = option(0.3, "share of prompts that labels are written from", gt=0, lt=1)
     select_share: float = option(0.2, "share of prompts on which labels are chosen; the others are for tests", gt=0, lt=1)

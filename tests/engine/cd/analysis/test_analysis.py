@@ -128,6 +128,8 @@ class Recorder:
 class Judge:
     """Who judges here remembers what it was asked about each label."""
 
+    asks = True
+
     def __init__(self) -> None:
         self.asked: dict[str, list[str]] = {}
 
@@ -215,6 +217,14 @@ def test_a_judge_is_asked_about_so_many_texts_at_most_as_many_of_either_set():
     everything = np.ones(len(texts), dtype=bool)
     taken = judged(texts, Comparison("x", texts.first, everything), "test", 21)
     assert (len(taken), int(texts.first[taken].sum())) == (20, 10)
+
+
+def test_a_judge_is_spared_and_terms_are_looked_for_in_every_text():
+    settings = SETTINGS.model_copy(update={"most_judged": 20, "permutations": 19, "clusters": 1})
+    texts = dealt(two_sets(1), settings)
+    for scorer, most in ((TermScorer(), len(texts.test)), (Judge(), 20)):
+        found = analyse(Trial(texts, TermLabeller(3, 2), scorer, settings), word_vectors(texts)).findings
+        assert {one.validation.positives + one.validation.negatives for one in found if one.kind == "label"} == {most}
 
 
 @pytest.mark.slow
