@@ -80,11 +80,12 @@ def chosen(keep: NDArray[np.bool_], most: int, seed: int) -> NDArray[np.intp]:
 
 
 def spans_decades(values: NDArray[np.float64]) -> bool:
-    """Whether numbers are seen better on a logarithmic axis: all above 0, their middle 90 % over more than two decades."""
+    """Whether numbers are seen better on a logarithmic axis: all above 0, and their middle 90 % go over more than two decades,
+    or the largest lies so far above the median (a rare difference, which a plain axis would flatten the others for)."""
     if not len(values) or values.min() <= 0:
         return False
-    low, high = np.quantile(values, [0.05, 0.95])
-    return bool(high / low > _DECADES)
+    low, middle, high = np.quantile(values, [0.05, 0.5, 0.95])
+    return bool(high > _DECADES * low or values.max() > _DECADES * middle)
 
 
 def single(values: NDArray[np.float64], keep_outliers: bool) -> NDArray[np.bool_]:

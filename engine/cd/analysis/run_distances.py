@@ -70,9 +70,9 @@ def balanced(first: Sequence[str], second: Sequence[str], most: int, seed: int) 
     for index in np.random.default_rng(seed).permutation(len(names)):
         name = names[index]
         count = min(len(side[name]) for side in sides) if name in shared else None
-        for chosen, side in zip(kept, sides, strict=True):
-            places = side.get(name, [])[:count]
-            if len(chosen) + len(places) <= most:
+        found = [side.get(name, [])[:count] for side in sides]
+        if all(len(chosen) + len(places) <= most for chosen, places in zip(kept, found, strict=True)):
+            for chosen, places in zip(kept, found, strict=True):
                 chosen += places
     return np.sort(np.array(kept[0], dtype=np.intp)), np.sort(np.array(kept[1], dtype=np.intp))
 

@@ -1,6 +1,6 @@
 """The pictures of `tiller cd stats` (spec §6.2): what is drawn of which numbers, and what is left out.
 
-Owns the way from runs to pictures of `engine.plots`. Every picture says how many points it leaves out, and why.
+Owns the way from runs to pictures of `engine.plots`. Every picture says how many numbers it leaves out, and why.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def text_map(runs: Sequence[Run], vectors: Sequence[NDArray[np.float32]], settin
         groups.append(ScatterGroup(run.name, tuple((x, y) for x, y in rows), number, _mark(number, settings), labels))
         start += len(place)
     title = "texts by what they are about (t-SNE: for looking only)"
-    return ScatterPicture((ScatterPanel(title, "no unit", "no unit", tuple(groups), origin=False),))
+    there = sum(map(len, vectors))
+    note = _left_out(there, there, len(points), "texts")
+    return ScatterPicture((ScatterPanel(title, "no unit", "no unit", tuple(groups), origin=False, note=note),))
 
 
 def token_table(run: Run, tokens: Sequence[NDArray[np.float64]], settings: StatsSettings) -> list[TokenMean]:
@@ -96,20 +98,23 @@ def _histograms(
 ) -> HistogramPicture:
     panels = []
     for metric, values in metrics.items():
-        series, drawn, known = {}, 0, 0
+        series, near, known = {}, 0, 0
         for name, one in zip(names, values, strict=True):
             keep = single(one, settings.keep_outliers)
-            drawn, known = drawn + int(keep.sum()), known + int(np.isfinite(one).sum())
+            near, known = near + int(keep.sum()), known + int(np.isfinite(one).sum())
             series[name] = tuple(one[chosen(keep, 2 * settings.max_points, settings.seed)].tolist())
         title = f"{metric} of {of}"
-        note = _left_out(known - drawn, known, of)
+        note = _left_out(known, near, sum(map(len, series.values())), of)
         decades = spans_decades(np.concatenate(list(series.values())))
         panels.append(Histogram(title, metric_name(metric), series, bins, not logarithmic, logarithmic, note, decades))
     return HistogramPicture(tuple(panels))
 
 
-def _left_out(count: int, known: int, of: str) -> str:
-    return f"{count} of {known} {of} lie far off and are left out" if count else ""
+def _left_out(known: int, near: int, drawn: int, of: str) -> str:
+    """near: how many of those known do not lie far off; drawn: how many of these are drawn."""
+    far = f"{known - near} of {known} {of} lie far off and are left out" if near < known else ""
+    few = f"{drawn} of {near} are drawn (--max-points)" if drawn < near else ""
+    return "; ".join(part for part in (far, few) if part)
 
 
 def _pairs(
@@ -118,7 +123,9 @@ def _pairs(
     panels = []
     for one, other in combinations(metrics, 2):
         sides = list(zip(metrics[one], metrics[other], strict=True))
-        panels.append(_scatter(names, sides, (one, other), (metric_name(one), metric_name(other)), settings, pooled=True))
+        panels.append(
+            _scatter(names, sides, (one, other), (metric_name(one), metric_name(other)), settings, "texts", pooled=True)
+        )
     return ScatterPicture(tuple(panels))
 
 
@@ -130,7 +137,7 @@ def _positions(
         places = np.concatenate([np.empty(0), *(np.arange(len(one), dtype=np.float64) for one in run)])
         sides.append((places, np.concatenate([np.empty(0), *run])))
     labels = ("token index", metric_name(settings.token_measure))
-    return ScatterPicture((_scatter(names, sides, ("token index", settings.token_measure), labels, settings),))
+    return ScatterPicture((_scatter(names, sides, ("token index", settings.token_measure), labels, settings, "tokens"),))
 
 
 def _lags(names: Sequence[str], tokens: Sequence[Sequence[NDArray[np.float64]]], settings: StatsSettings) -> ScatterPicture:
@@ -138,7 +145,7 @@ def _lags(names: Sequence[str], tokens: Sequence[Sequence[NDArray[np.float64]]],
     for lag in range(1, settings.lags + 1):
         sides = [lagged(run, lag) for run in tokens]
         labels = (f"{settings.token_measure} at token i", f"{settings.token_measure} at token i + {lag}")
-        panels.append(_scatter(names, sides, ("i", f"i + {lag}"), labels, settings))
+        panels.append(_scatter(names, sides, ("i", f"i + {lag}"), labels, settings, "pairs of tokens"))
     return ScatterPicture(tuple(panels))
 
 
@@ -159,20 +166,23 @@ def _scatter(
     titles: tuple[str, str],
     labels: tuple[str, str],
     settings: StatsSettings,
+    of: str,
     pooled: bool = False,
 ) -> ScatterPanel:
     """Pairs by run, each with its line; pooled: and the line of all runs together."""
-    groups = []
+    groups, near, known = [], 0, 0
     for number, (name, (xs, ys)) in enumerate(zip(names, sides, strict=True)):
         keep = paired(xs, ys, settings.keep_outliers)
+        near, known = near + int(keep.sum()), known + int((np.isfinite(xs) & np.isfinite(ys)).sum())
         places = chosen(keep, settings.max_points, settings.seed)
         points = tuple(zip(xs[places].tolist(), ys[places].tolist(), strict=True))
         groups.append(ScatterGroup(name, points, number, _mark(number, settings), (), fit=_line(xs, ys, keep)))
+    note = _left_out(known, near, sum(len(group.points) for group in groups), of)
     if pooled and len(groups) > 1:
         xs, ys = (np.concatenate([side[place] for side in sides]) for place in (0, 1))
         line = _line(xs, ys, paired(xs, ys, settings.keep_outliers))
         groups.append(ScatterGroup(_ALL, (), _POOLED_COLOR, 0, (), fit=line))
-    return ScatterPanel(f"{titles[1]} over {titles[0]}", *labels, tuple(groups), origin=False)
+    return ScatterPanel(f"{titles[1]} over {titles[0]}", *labels, tuple(groups), origin=False, note=note)
 
 
 def _line(xs: NDArray[np.float64], ys: NDArray[np.float64], keep: NDArray[np.bool_]) -> FitLine | None:
@@ -197,7 +207,7 @@ def _indices(names: Sequence[str], tokens: Sequence[Sequence[NDArray[np.float64]
     most = max(int(count.max(initial=1)) for count in counts)
     rows = tuple(f"{low:.3g}–{high:.3g}" for low, high in pairwise(edges))[::-1]
     columns = tuple(str(index) for index in range(tables[0].shape[1]))
-    note = _left_out(len(known) - len(inside), len(known), "tokens")
+    note = _left_out(len(known), len(inside), len(inside), "tokens")
     maps = tuple(
         Heatmap(
             name, settings.token_measure, "token index", "tokens", rows, columns,

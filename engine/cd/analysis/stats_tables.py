@@ -107,7 +107,7 @@ def distance_table(found: Sequence[Distance]) -> str:
     note = "p: share of rearrangements of whole prompts as far apart; then adjusted for all"
     lines = [head, note]
     if left:
-        lines.append(f"{left} texts without a counterpart of their prompt, or beyond --most-tested, are left out")
+        lines.append(f"{left} texts are left out: without a counterpart, or beyond --most-tested")
     if accuracies := [f"{test.accuracy:.0%}" for _, test, _ in rows if test.accuracy is not None]:
         lines.append(f"right guesses of the classifier: {', '.join(accuracies)}")
     return "\n".join([*lines, text_table(names, columns, numbers=True)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -128,7 +129,9 @@ def test_of_too_many_points_some_are_chosen_always_the_same():
 def test_only_positive_numbers_over_decades_get_a_logarithmic_axis():
     wide = np.geomspace(1e-5, 1, 50)
     assert spans_decades(wide)
+    assert spans_decades(np.append(np.linspace(0.005, 0.009, 97), [5.0, 6.0, 7.0])), "few texts that lie far off"
     assert not spans_decades(np.append(wide, 0.0))
+    assert not spans_decades(np.random.default_rng(0).exponential(size=700))
     assert not spans_decades(np.linspace(1, 50, 50))
     assert not spans_decades(np.empty(0))
 
@@ -154,6 +157,14 @@ def test_two_runs_are_compared_on_as_many_texts_of_a_prompt_that_both_have():
     some, others = balanced(["a", "a", "b", "b", "c", "c"], ["a", "a", "b", "b", "c", "c"], 4, seed=0)
     assert some.tolist() == others.tolist()
     assert len(some) == 4  # whole prompts
+
+
+def test_a_prompt_that_both_have_is_compared_in_both_or_in_neither():
+    for seed in range(20):
+        ones, others = ["x", "y", "a", "a", "b", "b"], ["a", "a", "b", "b"]
+        sides = balanced(ones, others, 4, seed)
+        in_ones, in_others = ([prompts[at] for at in places] for prompts, places in zip((ones, others), sides, strict=True))
+        assert [prompt for prompt in in_ones if prompt in "ab"] == in_others
 
 
 def run_of(name: str, texts: list[MeasuredText]) -> Run:
@@ -262,6 +273,21 @@ def test_outliers_are_left_out_aloud_and_kept_on_demand(workspace, keep, count):
     assert ("2 of 48 texts lie far off and are left out" in spread_picture.text(80, color=False)) != keep
     rows = drawn(workspace, "spread", cell=("aa", "bb"), measures=("kl",), keep_outliers=keep)
     assert sum(int(row["count"]) for row in rows if row["drawn"] == "bin") == count
+
+
+@pytest.mark.parametrize("name", ["pairs", "positions", "lags", "indices", "values", "means"])
+def test_every_picture_says_what_it_leaves_out(workspace, name):
+    for keep in (False, True):
+        settings = StatsSettings(cell=("aa", "bb"), measures=("kl", "js"), keep_outliers=keep)
+        text = dict(pictures(read_runs(workspace, settings, ["kl"]), settings))[name].text(80, color=False)
+        assert ("lie far off and are left out" in text) != keep
+
+
+@pytest.mark.parametrize("name", ["pairs", "positions", "lags", "values"])
+def test_points_that_are_too_many_are_counted_aloud(workspace, name):
+    settings = StatsSettings(cell=("aa",), measures=("kl", "js"), keep_outliers=True, max_points=10)
+    text = dict(pictures(read_runs(workspace, settings, ["kl"]), settings))[name].text(80, color=False)
+    assert re.search(rf"^{20 if name == 'values' else 10} of \d+ are drawn \(--max-points\)$", text, re.MULTILINE)
 
 
 def test_skipped_tokens_are_in_no_picture_of_tokens(workspace):
