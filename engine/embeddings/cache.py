@@ -14,6 +14,7 @@ import numpy as np
 
 from engine.atomic import write_whole
 from engine.embeddings.embedder import Embedder
+from engine.errors import EngineError
 from engine.progress import Progress
 from engine.store import load_arrays, writer_name
 from engine.workspace import Workspace
@@ -56,6 +57,11 @@ class EmbeddingCache:
             for start in range(0, len(names), _AT_ONCE):
                 chosen = names[start : start + _AT_ONCE]
                 vectors = self._embedder.embed([missing[name] for name in chosen])
+                if wrong := int((~np.isfinite(vectors)).any(axis=1).sum()):
+                    raise EngineError(
+                        f"The embedder gave {wrong} of {len(chosen)} texts vectors with places that are no finite numbers; "
+                        "check its weights, or name another --embedder."
+                    )
                 hashes = np.frombuffer(b"".join(chosen), np.uint8).reshape(len(chosen), -1)
                 self._write(hashes, vectors)
                 self._remember(hashes, vectors)

@@ -238,6 +238,17 @@ def test_only_new_texts_are_embedded_in_this_process_and_in_the_next(tmp_path):
     assert cache.embed([]).shape == (0, 0)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_vectors_that_are_no_numbers_are_refused_and_not_kept(tmp_path, wrong):
+    class Broken(Counting):
+        def embed(self, texts):
+            return np.where(np.array([[text == "b"] for text in texts]), wrong, super().embed(texts))
+
+    with pytest.raises(EngineError, match="1 of 3 texts vectors with places that are no finite numbers"):
+        EmbeddingCache(Workspace(tmp_path), Broken()).embed(["a", "b", "c"])
+    assert not list(tmp_path.rglob("*.safetensors"))
+
+
 def test_another_embedder_has_its_own_vectors(tmp_path):
     embedder, other = Counting(), Counting()
     other.identity = "counting:raw"
