@@ -114,6 +114,23 @@ def test_p_values_are_uniform_when_nothing_is_planted(unit, metric):
     assert np.mean(np.array(found) <= 0.05) <= 0.09
 
 
+@pytest.mark.parametrize("unit", ["prompt", "text"])
+def test_sets_that_share_their_random_draws_are_never_found_different_too_often(unit):
+    """Cells of one seed: the texts of a prompt and a sample are drawn by the same numbers, so that they are alike. Where the
+    models are the same, all of them are; where they are nearly, that makes the test more careful, never less."""
+    generator = np.random.default_rng(5)
+    prompts, first = texts_of(20, 3)
+    exchange, numbers = of_two_sets(prompts, first, unit), number(prompts)
+    for shared, most in ((1.0, 0.0), (0.8, 0.07)):
+        small = 0
+        for trial in range(200):
+            one, other = generator.random((2, 60)) < 0.3
+            same = generator.random(60) < shared
+            scores = np.concatenate([one, np.where(same, one, other)]).astype(float)
+            small += validate(Cases(scores, np.arange(120)), first, numbers, exchange, "auc", 199, trial).p <= 0.05
+        assert small <= most * 200
+
+
 def test_pairs_of_the_same_texts_do_not_make_p_values_small():
     """Head to head, every text in several pairs: a binomial over pairs would be far too sure (spec §7.14)."""
     generator = np.random.default_rng(2)
