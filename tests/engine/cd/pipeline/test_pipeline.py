@@ -231,9 +231,13 @@ def test_a_cell_that_is_there_is_looked_at_first(pipeline, workspace, capsys):
 # --- killed anywhere ---
 
 
+def words_of(url: str, cycles: int) -> list[str]:
+    return [*QUICK, "--limit", "20", "--cycles", str(cycles), "--topics", "food", "--hypotheses", "1", "--assistant", url]
+
+
 def begun(root: Path, url: str, cycles: int = 2) -> subprocess.Popen[str]:
     (root / "tiller.toml").touch()
-    words = [TILLER, "cd", "pipeline", *QUICK, "--limit", "20", "--cycles", str(cycles), "--topics", "food", "--assistant", url]
+    words = [TILLER, "cd", "pipeline", *words_of(url, cycles)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("TILLER_")}
     return subprocess.Popen(
         words,
@@ -274,16 +278,16 @@ def moments(root: Path, server: ChatServer):
     }
 
 
-def test_a_run_that_is_killed_while_it_asks_ends_as_one_that_is_not(tmp_path):
-    undisturbed, disturbed = tmp_path / "one", tmp_path / "two"
-    for root in (undisturbed, disturbed):
-        root.mkdir()
+def test_a_run_that_is_killed_while_it_asks_ends_as_one_that_is_not(pipeline, workspace, monkeypatch):
+    undisturbed, disturbed = workspace, workspace / "two"
+    disturbed.mkdir()
     with ChatServer(reading(judged=True)) as server:
-        ended(begun(undisturbed, server.url, cycles=1))
+        assert pipeline(*words_of(server.url, 1))[0] == 0
         asked, server.counts.asked = server.counts.requests, Counter()
         what = "a judge is being asked"
         killed_when(disturbed, server, moments(disturbed, server)[what], what, cycles=1)
-        ended(begun(disturbed, server.url, cycles=1))
+        monkeypatch.setenv("TILLER_WORKSPACE", str(disturbed))
+        assert pipeline(*words_of(server.url, 1))[0] == 0
         again = server.counts.requests - 2 * asked
         assert 0 <= again <= 16  # what was in flight, and no more, is asked twice; it is counted once
     assert written(disturbed) == written(undisturbed)

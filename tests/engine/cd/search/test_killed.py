@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from chat_server import ChatServer
 from prompting_assistant import SEEDS, scripted
 from waiting import until
@@ -48,11 +49,19 @@ def same_results(workspace: Path, monkeypatch, search, options: tuple[str, ...])
         assert resumed.parent.name == undisturbed.parent.name
 
 
-def test_with_an_assistant_in_three_places(workspace, search, monkeypatch):
-    """While the prompts given are scored, when a first reply is there, and in the second repeat."""
-    with ChatServer(scripted, delay=0.3) as server:
+@pytest.mark.parametrize(
+    "places",
+    [
+        pytest.param([(LOG, 4)], id="in the second repeat"),
+        pytest.param(
+            [(RESPONSES, 1), (REPLIES, 1), (LOG, 3)], id="while prompts are scored, and asked for", marks=pytest.mark.slow
+        ),
+    ],
+)
+def test_with_an_assistant(workspace, search, monkeypatch, places):
+    with ChatServer(scripted, delay=0.2) as server:
         options = (*OPTIONS, "--repeats", "2", "--assistant", server.url)
-        for place, lines in ((RESPONSES, 1), (REPLIES, 1), (LOG, 4)):
+        for place, lines in places:
             kill_when(workspace, place, lines, *options)
         server.delay = 0.0
         search(*options)
@@ -61,6 +70,6 @@ def test_with_an_assistant_in_three_places(workspace, search, monkeypatch):
 
 
 def test_offline(workspace, search, monkeypatch):
-    options = (*OPTIONS, "--proposals", "6", "--cycles", "12")
+    options = (*OPTIONS, "--proposals", "4", "--cycles", "8")
     kill_when(workspace, LOG, 2, *options)
     same_results(workspace, monkeypatch, search, options)
