@@ -11,8 +11,10 @@ what. Prompts are the user's; those shipped here are about nothing in particular
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +90,11 @@ class Point:
         return "_".join([labels["starting"], labels["comparison"], self.direction, *rule, *mixed])
 
     @property
+    def fingerprint(self) -> str:
+        """Of both models' whole names."""
+        return hashlib.sha256(f"{self.starting}\n{self.comparison}".encode()).hexdigest()[:4]
+
+    @property
     def used_rule(self) -> Rule:
         """One model alone is combined with nothing."""
         return "none" if self.direction in ("S", "C") else self.rule
@@ -101,8 +108,10 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The task that writes a point's texts, and the name by which other commands know their cell."""
+    """The task that writes a point's texts, and the name by which other commands know their cell. id: the point's, told apart
+    from those of other models that end alike."""
 
+    id: str
     point: Point
     task: Task
     cell: str
@@ -133,12 +142,14 @@ def add_decoding(
 ) -> list[Decoded]:
     """A task `decode_…` for every point. options: prompts and drawing, as for `tiller cd decode`; name: put before the cells'
     names, where a workspace holds several grids; gpu_memory: of every task."""
-    made = []
+    made, points = [], list(points)
+    counts = Counter(point.id for point in points)
     for point in points:
-        cell = f"{name}{point.id}"
+        id = point.id if counts[point.id] == 1 else f"{point.id}_{point.fingerprint}"
+        cell = f"{name}{id}"
         command = ["tiller", "cd", "decode", *point.options(), *options, "--name", cell]
-        task = graph.shell(f"decode_{point.id}", command, gpu_memory=gpu_memory, labels=point.labels)
-        made.append(Decoded(point, task, cell))
+        task = graph.shell(f"decode_{id}", command, gpu_memory=gpu_memory, labels=point.labels)
+        made.append(Decoded(id, point, task, cell))
     return made
 
 
@@ -146,7 +157,7 @@ def add_views(graph: Graph, made: Sequence[Decoded], measure: str = "kl") -> lis
     """Each cell's texts as a page, and all cells side by side. No GPU is needed."""
     tasks = [
         graph.shell(
-            f"show_{one.point.id}",
+            f"show_{one.id}",
             ["tiller", "cd", "show", one.cell, "--measure", measure, "--html", "--vocabulary"],
             after=[one.task],
             gpus=0,

@@ -119,8 +119,11 @@ class ColoredTexts:
 
 
 def shade(value: float, low: float, high: float) -> float:
-    """Where a value lies between the ends of the scale, 0 to 1; 0 where they are one (§7.10: over their distance)."""
-    return min(max((value - low) / (high - low), 0.0), 1.0) if high > low else 0.0
+    """Where a value lies between the ends of the scale, 0 to 1 (§7.10: over their distance). Where they are one, what lies
+    above them is at 1, such as an infinite number."""
+    if not high > low:
+        return float(value > high)
+    return min(max((value - low) / (high - low), 0.0), 1.0)
 
 
 def background(place: float) -> Color:

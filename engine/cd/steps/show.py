@@ -7,7 +7,7 @@ from typing import Any
 
 from engine.atomic import write_whole
 from engine.cd.show_settings import ShowSettings
-from engine.cd.texts.cells import cell_label, cell_records, read_cells
+from engine.cd.texts.cells import cell_label, cell_records, names_of, read_cells
 from engine.cd.texts.records import MeasuredText, read_means, read_texts
 from engine.cd.views.coloring import Look
 from engine.cd.views.tables import (
@@ -64,7 +64,8 @@ def _beside(workspace: Workspace, settings: ShowSettings, cells: list[str], reco
     if settings.region == "both":
         raise InputError("--region both is for the texts of one cell; give one cell, or another region.")
     means = [read_means(workspace, cell, settings.region) for cell in cells]
-    labels = [cell_label(records[cell]) for cell in cells]
+    names = names_of(workspace)
+    labels = [", ".join([*names.get(cell, ()), cell_label(records[cell])]) for cell in cells]
     print(f"\n{cells_table(means, labels, settings.measure)}\n")
     return f"show: {len(cells)} cells by {settings.measure}"
 

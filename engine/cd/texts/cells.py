@@ -21,6 +21,7 @@ STEPS = ("cd.decode", "cd.score")
 """The steps whose cells hold texts with numbers."""
 
 _NAMES = "names"
+_SHOWN = 40  # letters of an option
 _SAID = {"rule", "starting_weight", "comparison_weight"}  # the label tells these in words
 
 
@@ -53,13 +54,25 @@ def check_name(name: str | None) -> None:
 
 
 def name_cell(workspace: Workspace, name: str | None, cell: str) -> None:
-    """Call a cell so from now on; where the name was another's, that is said."""
+    """Call a cell so from now on; where the name was another's, or the cell has another, that is said."""
     if name is None:
         return
-    before = _names(workspace).get(name)
+    names = _names(workspace)
+    before = names.pop(name, None)
     if before not in (None, cell):
         notice(f"'{name}' was the name of cell {before}; from now on it is that of {cell}")
+    others = sorted(other for other, known in names.items() if known == cell)
+    if others and before != cell:
+        notice(f"cell {cell} is called '{others[0]}' too: other prompts make no other cell, so both names are of all its texts")
     write_whole(workspace.artifacts / _NAMES / f"{name}.json", json.dumps({"cell": cell}).encode() + b"\n")
+
+
+def names_of(workspace: Workspace) -> dict[str, list[str]]:
+    """Cell → what it is called."""
+    found: dict[str, list[str]] = {}
+    for name, cell in sorted(_names(workspace).items()):
+        found.setdefault(cell, []).append(name)
+    return found
 
 
 def _names(workspace: Workspace) -> dict[str, str]:
@@ -78,10 +91,17 @@ def cell_label(record: Mapping[str, Any]) -> str:
     facts, settings = record["facts"], record["settings"]
     fields = TextSettings.model_fields
     ours = TextSettings(**{name: value for name, value in settings.items() if name in fields})
-    others = [f"{name.replace('_', ' ')} {value}" for name, value in ours.decisive_fields().items() if name not in _SAID]
+    others = [
+        f"{name.replace('_', ' ')} {_short(value)}" for name, value in ours.decisive_fields().items() if name not in _SAID
+    ]
     names = " / ".join(Path(facts[member]["name"]).name for member in ("starting", "comparison"))
     role = [f"for a {facts['role']}"] if facts.get("role") else []
     return ", ".join([names, facts["rule"], *others, *role])
+
+
+def _short(value: object) -> object:
+    """A persona may be pages long."""
+    return f"{value[:_SHOWN]}…" if isinstance(value, str) and len(value) > _SHOWN else value
 
 
 def rule_words(settings: TextSettings) -> str:

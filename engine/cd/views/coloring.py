@@ -6,6 +6,7 @@ The records it makes are plain values that a console may draw as well. No torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -48,9 +49,12 @@ def colored(texts: Sequence[MeasuredText], look: Look, note: str = "") -> Colore
 
 
 def heading(text: MeasuredText, measure: str, region: Region) -> str:
-    """A text's numbers in a line."""
+    """A text's numbers in a line. A text without a token has none."""
+    mean = text.mean(measure, region)
+    if math.isnan(mean):
+        return f"no {measure}"
     perplexities = (f"{who} {text.perplexity(member, region):.4g}" for who, member in zip("SC", _MEMBERS, strict=True))
-    return f"{measure} {text.mean(measure, region):.5f}, perplexity {' '.join(perplexities)}"
+    return f"{measure} {mean:.5f}, perplexity {' '.join(perplexities)}"
 
 
 def _regions(text: MeasuredText, region: Region) -> list[Region]:

@@ -24,7 +24,7 @@ def prompt_means(values: Sequence[float], prompt_ids: Sequence[_Id]) -> dict[_Id
         known = found.setdefault(prompt, [])
         if not math.isnan(value):
             known.append(value)
-    return {prompt: math.fsum(known) / len(known) if known else math.nan for prompt, known in found.items()}
+    return {prompt: _mean(known) for prompt, known in found.items()}
 
 
 def ordered(order: Order, values: Sequence[float], prompt_ids: Sequence[Hashable]) -> list[int]:
@@ -59,6 +59,13 @@ def by_prompt(values: Sequence[float], prompt_ids: Sequence[_Id]) -> Mapping[_Id
         if not math.isnan(value):
             found.setdefault(prompt, []).append(value)
     return found
+
+
+def _mean(known: Sequence[float]) -> float:
+    if not known:
+        return math.nan
+    total = math.fsum if all(map(math.isfinite, known)) else sum  # fsum refuses infinities of both signs
+    return total(known) / len(known)
 
 
 def _falling(value: float) -> tuple[bool, float]:

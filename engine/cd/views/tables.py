@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,7 +19,7 @@ from engine.cd.settings import MemberName, Region
 from engine.cd.texts.records import LOGPROBS, CellMeans, MeasuredText
 from engine.cd.views.coloring import Look, colored
 from engine.cd.views.ordering import Order, by_prompt, ordered, prompt_means
-from engine.cd.views.vocabulary import Entry
+from engine.cd.views.vocabulary import LEAST, Entry
 from engine.errors import InputError
 from engine.plots.shaded import ColoredTexts
 from engine.printable import printable
@@ -64,8 +65,8 @@ def picture(view: Chosen, look: Look, order: Order) -> ColoredTexts:
 
 
 def cells_table(cells: Sequence[CellMeans], labels: Sequence[str], measure: str) -> str:
-    """Cells below each other. Means are over prompts, with bootstrap intervals over prompts; perplexities are of an average
-    token of an average text."""
+    """Cells below each other. Means are over prompts, with bootstrap intervals over prompts, of which one alone has none;
+    perplexities are of an average token of an average text."""
     rows = [_cell_row(cell, measure) for cell in cells]
     heads = ("prompts", "texts", f"mean {measure} [95%]", "perplexity S", "perplexity C")
     columns = [(head, [row[place] for row in rows]) for place, head in enumerate(heads)]
@@ -78,16 +79,21 @@ def prompts_table(texts: Sequence[MeasuredText], measure: str, region: Region, t
     """Every prompt with the mean over its texts, highest first."""
     ids = [text.prompt_id for text in texts]
     means = prompt_means([text.mean(measure, region) for text in texts], ids)
-    counts = {name: ids.count(name) for name in means}
+    counts = Counter(ids)
     said = {text.prompt_id: text.prompt for text in texts}
     names = sorted(means, key=lambda name: (math.isnan(means[name]), -means[name]))[:top]
     shown = [_shortened(said[name] or "(none)") for name in names]
-    columns = [(f"mean {measure}", [f"{means[name]:.4f}" for name in names]), ("texts", [str(counts[name]) for name in names])]
+    columns = [
+        (f"mean {measure}", ["–" if math.isnan(means[name]) else f"{means[name]:.4f}" for name in names]),
+        ("texts", [str(counts[name]) for name in names]),
+    ]
     return text_table(("prompt", shown), columns, numbers=True)
 
 
 def entries_table(head: str, entries: Sequence[Entry], number: str) -> str:
     """The first ten. number: which of sum and mean they are sorted by."""
+    if not entries:
+        return f"{head}: none " + ("was kept (see decode's --alternatives)." if number == "sum" else f"occurs {LEAST} times.")
     first = entries[:_ENTRIES]
     columns = [
         ("sum", [f"{entry.total:.3f}" for entry in first]),
@@ -114,12 +120,13 @@ def classic_csv(texts: Sequence[MeasuredText], measure: str, region: Region) -> 
 
 
 def summary(texts: Sequence[MeasuredText], measure: str = "kl", region: Region = "generated") -> str:
-    """Means of texts in a few words."""
-    values = np.array([text.mean(measure, region) for text in texts])
-    if not len(values) or np.isnan(values).all():
+    """Means in a few words, over prompts as in `cells_table`."""
+    means = prompt_means([text.mean(measure, region) for text in texts], [text.prompt_id for text in texts])
+    values = [mean for mean in means.values() if not math.isnan(mean)]
+    if not values:
         return f"no {measure}"
     starting, comparison = (_perplexity(texts, member, region) for member in LOGPROBS)
-    return f"mean {measure} {np.nanmean(values):.4f}, perplexity S {starting:.4g}, C {comparison:.4g}"
+    return f"mean {measure} {sum(values) / len(values):.4f}, perplexity S {starting:.4g}, C {comparison:.4g}"
 
 
 def counted(number: int, what: str) -> str:
@@ -136,10 +143,18 @@ def _cell_row(cell: CellMeans, measure: str) -> tuple[str, ...]:
     counted = (str(len(set(cell.prompt_ids))), str(len(cell)))
     if not units:
         return (*counted, "–", "–", "–")
-    mean = mean_of(units)
     with np.errstate(over="ignore"):
         perplexities = (np.exp(-np.nanmean(cell.means[LOGPROBS[member]])) for member in ("starting", "comparison"))
-    return (*counted, f"{mean.mean:.4f} [{mean.low:.4f}–{mean.high:.4f}]", *(f"{value:.4g}" for value in perplexities))
+    return (*counted, _with_interval(units), *(f"{value:.4g}" for value in perplexities))
+
+
+def _with_interval(units: Mapping[str, list[float]]) -> str:
+    """One prompt has no interval, and infinite numbers have none either."""
+    numbers = [number for observations in units.values() for number in observations]
+    if not all(map(math.isfinite, numbers)):
+        return f"{sum(numbers):.4f} [–]"
+    mean = mean_of(units)
+    return f"{mean.mean:.4f} [" + ("–]" if mean.units == 1 else f"{mean.low:.4f}–{mean.high:.4f}]")
 
 
 def _shortened(text: str) -> str:

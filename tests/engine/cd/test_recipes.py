@@ -61,6 +61,19 @@ def test_weights_of_interpolation_are_told_apart():
     assert other.options()[-2:] == ["--interpolate", "0.99"]
 
 
+def test_models_that_end_alike_are_told_apart_and_keep_their_names_in_other_grids():
+    paths = ["/runs/one/final", "/runs/two/final", f"/models/{'x' * 30}1", f"/models/{'x' * 30}2"]
+    graph, fewer = Graph("g"), Graph("g")
+    made = add_decoding(graph, grid([(path, "base") for path in paths]), ["--prompts", "p.txt"])
+    add_views(graph, made)
+    graph.spec()
+    assert len({one.cell for one in made}) == 4
+    again = add_decoding(fewer, grid([(path, "base") for path in paths[1::-1]]), ["--prompts", "p.txt"])
+    assert {one.cell for one in again} == {one.cell for one in made[:2]}
+    (lone,) = add_decoding(Graph("g"), grid([(paths[0], "base")]), [])
+    assert lone.cell == lone.point.id
+
+
 @pytest.mark.parametrize("name", PRESETS)
 def test_presets_are_options_of_decode(name):
     own = [] if "--prompt" in PRESETS[name] else ["--prompts", "mine.txt"]
@@ -91,9 +104,13 @@ def test_names_of_cells_are_no_keys_and_may_move(tmp_path, monkeypatch, capsys):
         assert "--name" in capsys.readouterr().err
     assert main([*ask, "--name", "first"]) == 0
     assert main([*ask, "--name", "first", "--seed", "1"]) == 0
+    assert main([*ask, "--name", "second", "--seed", "1"]) == 0
     out, err = capsys.readouterr()
     cells = [line.split("cell ")[1].split(",")[0] for line in out.splitlines()]
     assert f"'first' was the name of cell {cells[0]}" in err
+    assert f"cell {cells[1]} is called 'first' too" in err
+    assert main(["show"]) == 0
+    assert f"{cells[1][:8]}  first, second, demo / demo-base" in capsys.readouterr().out
     assert main(["show", "first"]) == 0
     assert f"cell {cells[1]}" in capsys.readouterr().out
 

@@ -200,3 +200,6 @@ def test_a_label_tells_the_models_and_what_is_not_at_its_default():
     facts = {"starting": {"name": "models/one"}, "comparison": {"name": "other"}, "rule": "S − C logprob"}
     record = {"facts": facts, "settings": TextSettings(mask=0.3, samples=9).record()}
     assert cell_label(record) == "one / other, S − C logprob, mask 0.3"
+    persona = {"facts": facts, "settings": TextSettings(starting_prefix="You are rude. " * 99).record()}
+    assert len(cell_label(persona)) < 100
+    assert cell_label(persona).endswith("starting prefix You are rude. You are rude. You are rude…")

@@ -11,7 +11,7 @@ import pytest
 from engine.cd.decoding.numbers import MEASURES, TokenNumbers
 from engine.cd.settings import Region
 from engine.cd.texts.records import MeasuredText
-from engine.cd.views.coloring import Look, colored
+from engine.cd.views.coloring import Look, colored, heading
 from engine.plots.shaded import ColoredText, ColoredTexts, Piece, background, shade
 
 STRINGS = {0: " the", 1: " a", 2: "<b>"}
@@ -95,6 +95,12 @@ def test_infinite_and_missing_numbers_do_not_stretch_the_scale():
     assert shown.limits == (1.0, 3.0)
     assert [piece.shade for piece in shown.texts[0].pieces] == [0, 1, 1]
     assert colored([], look()).text(80, color=True)
+    flat = colored([text([2.0, float("inf")], ["x", "y"])], look())
+    assert [piece.shade for piece in flat.texts[0].pieces] == [0, 1]
+
+
+def test_a_text_without_a_token_has_no_numbers_to_tell():
+    assert heading(text([], []), "kl", "generated") == "no kl"
 
 
 class Page(HTMLParser):
