@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -72,6 +73,9 @@ class ScatterPanel:
     origin: bool = True
     note: str = ""
 
+    def legend_columns(self) -> int:
+        return 2 if max((len(group.legend()) for group in self.groups), default=0) <= _BESIDE else 1
+
 
 @dataclass(frozen=True, slots=True)
 class ScatterPicture:
@@ -94,12 +98,13 @@ class ScatterPicture:
 
     def drawn(self, told: str = "") -> Mapping[str, bytes]:
         rows, columns = grid(len(self.panels))
+        explained = max(math.ceil(len(panel.groups) / panel.legend_columns()) for panel in self.panels)
 
         def paint(figure: Figure) -> None:
             for panel, axes in zip(self.panels, axes_grid(figure, len(self.panels)), strict=True):
                 _draw(panel, axes)
 
-        return draw((5.8 * columns, 5.2 * rows), paint, told)
+        return draw((5.8 * columns, (5.2 + 0.2 * max(explained - 3, 0)) * rows), paint, told)
 
 
 def _terminal(panel: ScatterPanel, width: int, color: bool) -> str:
@@ -122,7 +127,10 @@ def _terminal(panel: ScatterPanel, width: int, color: bool) -> str:
         legend.append(str(plt.colorize(named, shade)) if color else named)
     plt.xlabel(panel.x_label)
     drawn = plt.build() if color else plt.uncolorize(plt.build())
-    told = [f"{printable(panel.title)} — {panel.y_label} up", *textwrap.wrap(printable(panel.note), width)]
+    told = [
+        f"{printable(panel.title)} — {panel.y_label} up",
+        *textwrap.wrap(printable(panel.note), width, break_on_hyphens=False),
+    ]
     return "\n".join([*told, *legend, *(line.rstrip() for line in drawn.splitlines())])
 
 
@@ -151,9 +159,13 @@ def _draw(panel: ScatterPanel, axes: Axes) -> None:
     headed(axes, panel.title, panel.note)
     axes.set_xlabel(panel.x_label)
     axes.set_ylabel(panel.y_label)
-    widest = max((len(group.legend()) for group in panel.groups), default=0)
     legend = axes.legend(
-        frameon=False, fontsize=8.5, loc="upper center", bbox_to_anchor=(0.5, -0.11), ncols=2 if widest <= _BESIDE else 1
+        frameon=False,
+        fontsize=8.5,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        borderaxespad=4.4,  # in letters, below the axis' label: a share of the panel's height would shrink with it
+        ncols=panel.legend_columns(),
     )
     for handle in legend.legend_handles:
         if handle is not None:

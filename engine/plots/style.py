@@ -80,7 +80,7 @@ def draw(size: tuple[float, float], paint: Callable[[Figure], None], told: str =
 
 def headed(axes: Axes, title: str, note: str) -> None:
     """A panel's title over its note, which is wrapped: a line wider than the panel must not squeeze it."""
-    lines = textwrap.wrap(note, _LETTERS_OF_A_NOTE)
+    lines = textwrap.wrap(note, _LETTERS_OF_A_NOTE, break_on_hyphens=False)
     axes.set_title(title, pad=8 + 10 * len(lines))
     told = axes.annotate(
         "\n".join(lines), (0, 1), (0, 5), xycoords="axes fraction", textcoords="offset points", fontsize=7.5, color=QUIET
