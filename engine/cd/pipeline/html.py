@@ -6,7 +6,7 @@ import base64
 import html
 from collections.abc import Mapping, Sequence
 
-from engine.cd.pipeline.report import Report, by_strength, headline, verdict
+from engine.cd.pipeline.report import Report, by_strength, headline, legend, verdict
 from engine.plots.page import page
 from engine.printable import printable
 
@@ -26,7 +26,8 @@ def report_page(report: Report, pictures: Mapping[str, bytes]) -> str:
         [one["id"], f"<b>{one['status']}</b>", _safe(one["text"]), f"{_safe(verdict(one))}<br>{_safe(one['reason'])}"]
         for one in by_strength(report)
     ]
-    body += ["<h2>Hypotheses</h2>", _table(("", "status", "claim", "test on held-out prompts, and what suggested it"), rows)]
+    body += ["<h2>Hypotheses</h2>", f"<p class=note>{_safe(legend(report))}</p>"]
+    body.append(_table(("", "status", "claim", "test on held-out prompts, and what suggested it"), rows))
     for name, content in pictures.items():
         data = base64.b64encode(content).decode()
         body.append(f'<p><img alt="{_safe(name)}" src="data:image/png;base64,{data}"></p>')
@@ -41,6 +42,8 @@ def report_page(report: Report, pictures: Mapping[str, bytes]) -> str:
     shown = [[f"{one['divergence']:.3f}", str(one["cycle"]), _safe(one["source"]), _safe(one["text"])] for one in ranked]
     table = _table(("divergence", "cycle", "from", "prompt"), shown)
     body.append(f"<details><summary>{len(shown)} explored prompts</summary>{table}</details>")
+    options = [[_safe(name), _safe(str(value))] for name, value in sorted(report["settings"].items())]
+    body.append(f"<details><summary>settings</summary>{_table(('option', 'value'), options)}</details>")
     return page(title, "\n".join(body))
 
 

@@ -70,13 +70,22 @@ def verdict(hypothesis: Mapping[str, Any]) -> str:
     if test is None:
         return hypothesis["note"] or "not tested"
     experiment = hypothesis["experiment"]
-    sides = ("prompts", "controls") if experiment["measure"] == "divergence" else ("starting", "comparison")
     size = f" ({cohens_h_words(test['effect'])})" if test["effect_name"] == "Cohen's h" and test["effect"] > 0 else ""
     unread = f"; {test['unread']} texts without an answer" if test["unread"] else ""
     return (
-        f"{sides[0]} {test['starting']:.3g}, {sides[1]} {test['comparison']:.3g}; {test['effect_name']} {test['effect']:+.2f} "
+        f"{_amounts(experiment['measure'], test['starting'], test['comparison'])}; {test['effect_name']} {test['effect']:+.2f} "
         f"[{test['low']:+.2f}, {test['high']:+.2f}]{size}; p = {test['p']:.2g}, needed {test['level']:.2g}, adjusted "
         f"{hypothesis['p_adjusted']:.2g}; {test['prompts']} prompts, {test['texts']} texts{unread}"
+    )
+
+
+def legend(report: Report) -> str:
+    """What the statuses mean, in the words of the how-to."""
+    settings = report["settings"]
+    return (
+        "Supported: p reached the level that it needed, on prompts that had suggested nothing. Refuted: it did not, and the "
+        f"whole 95 % interval of the effect lies below {settings['smallest_effect']:g}; a smaller difference may still be there. "
+        "Inconclusive: neither of these, or there was no test; more samples or prompts may decide it."
     )
 
 
@@ -112,6 +121,8 @@ def markdown(report: Report) -> str:
         "",
         "## Hypotheses",
         "",
+        _safe(legend(report)),
+        "",
     ]
     for one in by_strength(report):
         lines += [f"### {one['id']} {one['status']}: {_safe(one['text'])}", "", f"- {_safe(verdict(one))}"]
@@ -120,6 +131,15 @@ def markdown(report: Report) -> str:
     lines += ["## What each cycle found", "", *(f"{n}. {_safe(told)}" for n, told in enumerate(report["knowledge"], 1)), ""]
     lines += [*_survey(report), *_topics(report), *_prompts(report)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _amounts(measure: str, first: float, second: float) -> str:
+    """The two means of a test, with what they are means of."""
+    if measure == "divergence":
+        return f"prompts {first:.3g}, controls {second:.3g}"
+    if measure == "words":
+        return f"starting {first:.3g}, comparison {second:.3g} words"
+    return f"starting {first:.1%}, comparison {second:.1%} of texts"
 
 
 def _experiment(one: Mapping[str, Any]) -> list[str]:

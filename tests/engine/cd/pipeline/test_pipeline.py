@@ -65,6 +65,11 @@ def test_counting_alone_finds_what_was_planted_and_the_command_can_be_given_agai
     for one in supported:
         test = next(found for found in one["evidence"] if found["kind"] == "held-out")
         assert test["p"] <= test["level"]
+        amounts = f"starting {test['starting']:.1%}, comparison {test['comparison']:.1%} of texts"
+        for name in ("report.md", "report.html"):
+            told = reports(workspace)[0].with_name(name).read_text()
+            assert one["experiment"]["measure"] != "contains" or amounts in told
+            assert "interval of the effect lies below 0.2; a smaller difference may still be there" in told
     assert held_out_prompts(report) == []  # nothing of them is shown to whoever proposes
     assert report["spent"]["requests"] == 0
 
