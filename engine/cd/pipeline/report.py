@@ -84,8 +84,8 @@ def legend(report: Report) -> str:
     settings = report["settings"]
     return (
         "Supported: p reached the level that it needed, on prompts that had suggested nothing. Refuted: it did not, and the "
-        f"whole 95 % interval of the effect lies below {settings['smallest_effect']:g}; a smaller difference may still be there. "
-        "Inconclusive: neither of these, or there was no test; more samples or prompts may decide it."
+        f"whole 95 % interval of the effect lies below {settings['smallest_effect']:g}; a smaller difference may still be "
+        "there. Inconclusive: neither of these, or there was no test; more samples or prompts may decide it."
     )
 
 
