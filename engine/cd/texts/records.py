@@ -43,13 +43,13 @@ __all__ = [
     "append_numbers",
     "append_texts",
     "cell_label",
-    "measured_ids",
     "read_cells",
     "read_means",
     "read_texts",
 ]
 
 KIND = "divergences"
+_ALWAYS = (columns.ID, columns.TEXT_HASH, columns.PROMPT_MEASURED)
 LOGPROBS: Mapping[MemberName, str] = {"starting": "starting_logprob", "comparison": "comparison_logprob"}
 
 
@@ -184,19 +184,14 @@ def read_means(workspace: Workspace, cell: str, region: Literal["generated", "pr
     )
 
 
-def measured_ids(workspace: Workspace, cell: str) -> dict[tuple[str, str], bool]:
-    """(id, text hash) of every text that has numbers, and whether its prompt has."""
-    table = _table(workspace, cell, [columns.PROMPT_MEASURED])
-    names = (columns.ID, columns.TEXT_HASH, columns.PROMPT_MEASURED)
-    ids, hashes, measured = (table.column(name).to_pylist() for name in names)
-    return {(id, hash): prompt for id, hash, prompt in zip(ids, hashes, measured, strict=True)}
-
-
 def _joined(workspace: Workspace, cell: str, names: Sequence[str] | None) -> tuple[list[Response], pyarrow.Table]:
     """The responses that have numbers, and these columns (None: all) in step with them."""
     table = _table(workspace, cell, names)
-    keys = zip(table.column(columns.ID).to_pylist(), table.column(columns.TEXT_HASH).to_pylist(), strict=True)
-    newest = {key: row for row, key in enumerate(keys)}
+    ids, hashes, prompts = (table.column(name).to_pylist() for name in _ALWAYS)
+    newest: dict[tuple[str, str], int] = {}
+    for row, (key, with_prompt) in enumerate(zip(zip(ids, hashes, strict=True), prompts, strict=True)):
+        if with_prompt or key not in newest or not prompts[newest[key]]:  # a writer that wants texts alone takes nothing away
+            newest[key] = row
     written = sorted(read_responses(workspace, cell).values(), key=lambda one: (one.prompt_id, one.sample, one.id))
     responses = [response for response in written if (response.id, response.text_sha256) in newest]
     rows = [newest[response.id, response.text_sha256] for response in responses]
@@ -209,7 +204,7 @@ def _table(workspace: Workspace, cell: str, names: Sequence[str] | None) -> pyar
     import pyarrow.parquet
 
     whole = schema()
-    wanted = whole if names is None else pa.schema([whole.field(name) for name in (columns.ID, columns.TEXT_HASH, *names)])
+    wanted = whole if names is None else pa.schema([whole.field(name) for name in dict.fromkeys((*_ALWAYS, *names))])
     tables = [wanted.empty_table()]
     folder = measurements_folder(workspace, KIND, cell)
     for path in sorted(folder.glob("*.parquet"), key=lambda path: (path.stat().st_mtime_ns, path.name)):

@@ -100,6 +100,15 @@ def test_segments_of_other_numbers_of_alternatives_are_read_together(workspace):
     assert found[many.id].generated.terms[0].shape == (3, 7)
 
 
+def test_a_writer_that_measures_no_prompts_takes_none_away(workspace):
+    """Two commands write one cell at the same time, and the one with --measure-prompt is the first to have a text."""
+    whole, bare = measured(0, prompt=numbers(2, seed=9)), measured(0)
+    write(workspace, whole)
+    write(workspace, bare, writer="x")
+    assert_same(read_texts(workspace, CELL)[whole.id].prompt_numbers, whole.prompt_numbers)
+    assert read_means(workspace, CELL, "prompt").means["kl"] == pytest.approx([whole.mean("kl", "prompt")])
+
+
 def test_numbers_join_only_the_text_that_they_are_about(workspace):
     """A killed writer left numbers; the text that was then written is another one, with numbers of its own."""
     append_numbers(workspace, CELL, "killed", [measured(0, "the text that was lost")])
