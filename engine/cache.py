@@ -16,7 +16,7 @@ from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from engine.models import LoadedModel
 
-_FEW = 4  # rows up to which joining costs less than the calls that write in place
+_FEW = 8  # rows up to which joining costs less than the calls that write in place
 
 
 def cache_for(model: LoadedModel, rows: int, length: int) -> DynamicCache:

@@ -78,7 +78,7 @@ def batches(draw) -> tuple[list[Arm], list[Row]]:
             Row, st.just(prompt), st.integers(0, 99), st.integers(0, len(table) - 1), st.integers(0, len(prompt) - 1)
         )
     )
-    return table, draw(st.lists(row, min_size=1, max_size=14))
+    return table, draw(st.lists(row, min_size=1, max_size=20))
 
 
 @settings(max_examples=20, deadline=None)

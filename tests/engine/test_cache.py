@@ -10,7 +10,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, MistralCon
 from engine.cache import cache_for
 from engine.models import LoadedModel, wrap
 
-ROWS, LENGTH, WINDOW = 6, 12, 4
+ROWS, LENGTH, WINDOW = 10, 12, 4
 SHAPE = {"vocab_size": 64, "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
