@@ -1,7 +1,7 @@
 """What did tuning change? Two models compared by contrastive decoding, from their texts alone: on the demo, in some minutes.
 
     decode_…_S-C    texts that the starting model S finds likely and the comparison model C does not; at every token the
-                    divergences of both models are measured, which costs nothing extra.
+                    divergences of both models are measured on the way.
     decode_…_C-S    the other way round.
     decode_…_S, _C  either model alone: what they say when nobody contrasts them.
     search          starts from some of the prompts, changes them, and keeps those on which the models differ most; no
