@@ -1,4 +1,4 @@
-"""How far two next-token distributions lie apart: every measure of `engine.cd.numbers.MEASURES`, from logits.
+"""How far two next-token distributions lie apart: every measure of `engine.cd.decoding.numbers.MEASURES`, from logits.
 
 Owns the arithmetic of §2.1 and §7.9–10 of specs/contrastive_decoding.md. It knows neither models nor texts. All measures are of
 normalised distributions, so adding a constant to a model's logits changes none. float32; natural logarithms.

@@ -126,6 +126,8 @@ def _chat(pair: Pair, text: str, settings: PairSettings) -> PairPrompt:
     from engine.cd.pairs.pair import PairPrompt
     from engine.chats import encode_chat
 
+    if not text:  # a text without a prompt stands alone when it is scored, so its numbers would be others
+        raise InputError("An empty prompt is no user's turn; give --form text, in which models begin by themselves, or a text.")
     tokenizer, user = speaker(pair), Message("user", text)
     if not tokenizer.chat_template:
         raise InputError(

@@ -30,6 +30,8 @@ from engine.workspace import Workspace, find_workspace
 def run(settings: ShowSettings) -> str:
     workspace = find_workspace()
     check_measure([], settings.measure, settings.region)
+    if settings.csv is not None and Path(settings.csv).expanduser().is_dir():
+        raise InputError(f"--csv {settings.csv!r} is a folder; name a file in it.")
     records = cell_records(workspace)
     cells = read_cells(workspace, settings.cell or [*records])
     if len(cells) > 1:

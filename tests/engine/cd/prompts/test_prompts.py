@@ -365,6 +365,11 @@ def test_texts_begin_with_the_token_that_the_tokenizer_writes(demo, monkeypatch)
     assert empty.starting == empty.comparison == (1,)
 
 
+def test_an_empty_prompt_is_no_turn_of_a_chat(demo):
+    with pytest.raises(InputError, match="--form text"):
+        encode(demo, asked_prompt(""), PairSettings())
+
+
 def test_an_empty_prompt_needs_a_begin_token(demo):
     with pytest.raises(InputError, match="empty"):
         encode(demo, AskedPrompt("p", ""), PairSettings(form="text"))

@@ -131,6 +131,8 @@ def test_vocabulary_is_told_as_text_and_sums_are_right(capsys, workspace, cells)
         (["--measure", "nope"], "--measure nope"),
         (["--html"], "one cell"),
         (["--region", "both"], "one cell"),
+        (["--csv", "."], "is a folder"),
+        (["--csv", ""], "is a folder"),
     ],
 )
 def test_bad_input_is_one_sentence(capsys, words, said):
