@@ -22,6 +22,8 @@ from engine.cd.search.parsing import hypotheses_of, lines_of, prompts_of
         ('{"additional texts": {"1": "a", "2": "b"}}', ["a", "b"]),
         ('{oops} {"prompt 1": "a"}', ["a"]),
         ('{"note": "no such key"}', []),
+        ('{"prompt 1": "half \\ud800 a pair", "prompt 2": ["\\ud83d\\ude00"]}', ["half ? a pair", "😀"]),
+        (f'{{"a": {"[" * 900}{"]" * 900}, "prompt": "b"}} {{"prompt": "c"}}', ["c"]),  # deeper than anybody means
     ],
 )
 def test_prompts_of_a_reply(reply, expected):
