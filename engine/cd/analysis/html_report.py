@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from engine.cd.analysis.analysis import AnalysisRecord
 from engine.cd.analysis.report import effect, ordered, summary, verdict
-from engine.plots import Picture
 from engine.plots.page import page
 from engine.printable import printable
 
 _LISTS = (("central", "most central"), ("high", "highest divergence"), ("low", "lowest divergence"))
 
 
-def analysis_page(record: AnalysisRecord, drawn: Mapping[str, Picture]) -> str:
+def analysis_page(record: AnalysisRecord, drawn: Mapping[str, bytes]) -> str:
+    """drawn: name → SVG."""
     title = f"Analysis {record.key}"
     cells = [[name, key, told] for name, (key, told) in record.cells.items()]
     parts = [
@@ -28,7 +28,7 @@ def analysis_page(record: AnalysisRecord, drawn: Mapping[str, Picture]) -> str:
             ([one.statement, one.comparison, effect(one), f"{one.validation.p:.4f}", f"{one.adjusted:.4f}",
               verdict(one, record.alpha)] for one in ordered(record)),
         ),
-        *(_picture(name, picture) for name, picture in drawn.items()),
+        *(_picture(name, svg) for name, svg in drawn.items()),
         *_regions(record),
         *_generated(record),
     ]  # fmt: skip
@@ -78,8 +78,8 @@ def _generated(record: AnalysisRecord) -> list[str]:
     return ["<h2>Generative check</h2>", _table(("statement", "texts", "Pearson", "auc", "p", "adjusted", "verdict"), rows)]
 
 
-def _picture(name: str, picture: Picture) -> str:
-    drawn = base64.b64encode(picture.drawn()["svg"]).decode()
+def _picture(name: str, svg: bytes) -> str:
+    drawn = base64.b64encode(svg).decode()
     return f'<h2>{_text(name.capitalize())}</h2><img alt="{_text(name)}" src="data:image/svg+xml;base64,{drawn}">'
 
 

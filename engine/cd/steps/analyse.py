@@ -195,9 +195,10 @@ def _shown(opened: _Opened, record: AnalysisRecord, path: Path, known: bool) -> 
     workspace = opened.workspace
     width, color = screen()
     print(f"{opening(record, width)}\n")
-    drawn = pictures(record)
-    for name, picture in drawn.items():
-        save_picture(workspace, f"analysis-{name}", record.key, picture)
+    drawn: dict[str, bytes] = {}
+    for name, picture in pictures(record).items():
+        saved = save_picture(workspace, f"analysis-{name}", record.key, picture)
+        drawn[name] = saved.with_suffix(".svg").read_bytes()
     if opened.settings.shown and opened.settings.self_test is None:
         for view in coloured_ends(workspace, record, _ENDS).values():
             print(f"{view.text(width, color)}\n")

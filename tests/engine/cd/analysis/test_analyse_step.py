@@ -107,7 +107,7 @@ def test_the_planted_slogan_is_found_offline(ws, cells, capsys):
 
 
 def test_the_same_command_again_shows_what_is_there(ws, cells, capsys):
-    words = ["analyse", cells["contrast"], cells["base"], *QUICK]
+    words = ["analyse", cells["contrast"], cells["base"], *QUICK, "--clusters", "1"]
     assert main(words) == 0
     first = capsys.readouterr().out
     shutil.rmtree(ws / "artifacts/embeddings")
@@ -227,7 +227,7 @@ def test_an_analysis_killed_on_the_way_ends_as_if_it_had_not_been(ws, cells, tmp
     undisturbed = tmp_path / "undisturbed"
     shutil.copytree(ws, undisturbed)
     with ChatServer(Scripted(), delay=0.01) as server:
-        words = assisted(server, cells, "--concurrency", "4", "--most-judged", "16", "--shown", "0")
+        words = assisted(server, cells, "--concurrency", "4", "--most-judged", "16", "--shown", "0", "--labels", "1")
         command = [str(TILLER), "cd", *words]
         environment = {**os.environ, "OMP_NUM_THREADS": "1"}
         child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

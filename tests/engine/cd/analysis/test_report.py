@@ -81,7 +81,8 @@ def test_neither_texts_nor_labels_can_act_on_a_terminal():
 
 
 def test_neither_texts_nor_labels_can_act_in_a_page():
-    page = analysis_page(record(), pictures(record()))
+    drawn = {name: picture.drawn()["svg"] for name, picture in pictures(record()).items()}
+    page = analysis_page(record(), drawn)
     assert "<script" not in page
     assert "&lt;script&gt;" in page
     assert "default-src 'none'" in page
