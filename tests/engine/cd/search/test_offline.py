@@ -11,7 +11,7 @@ from prompting_assistant import SEEDS, SMALL
 
 from engine.cd.pairs.opening import open_pair, pair_source
 from engine.cd.search.offline import OfflineProposer
-from engine.cd.search.records import Entry
+from engine.cd.search.records import Entry, read_attempts
 from engine.cd.search.settings import SearchSettings
 from engine.demo.vocabulary import KINDS
 
@@ -88,6 +88,11 @@ def test_the_prompts_that_go_on_are_those_looked_for(search, workspace, directio
         *_, last = csv.DictReader(file, delimiter="\t")
     middle, shown, extreme = (float(last[f"divergence_{name}"]) for name in ("full_mean", "subsample_mean", f"full_{part}"))
     assert abs(shown - extreme) < abs(middle - extreme) / 2
+    attempts = read_attempts(path.parent).values()
+    known = {entry.prompt_id: entry.divergence for attempt in attempts for entry in attempt.entries}
+    for attempt in attempts:
+        values = [known[name] for name in attempt.next_shown]
+        assert values == sorted(values, reverse=True)
 
 
 def precision(bank: list[dict], top: int = 10) -> float:
