@@ -18,9 +18,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from engine.cd.settings import Rule
+from engine.errors import InputError
 from gpu_graph import Graph, Task
 
 Direction = Literal["S-C", "C-S", "S", "C"]
@@ -123,7 +124,12 @@ def grid(
     interpolations: Sequence[float | None] = (None,),
     rule: Rule = "logprob_difference",
 ) -> list[Point]:
-    """Every combination that has a meaning: C alone is the same whatever S is mixed with."""
+    """Every combination that has a meaning: C alone is the same whatever S is mixed with. Raises InputError for a direction or
+    a rule that there is none of, before any task runs."""
+    for given, known, what in ((directions, DIRECTIONS, "direction"), ((rule,), get_args(Rule), "rule")):
+        wrong = next((one for one in given if one not in known), None)
+        if wrong is not None:
+            raise InputError(f"There is no {what} '{wrong}'; give one of {', '.join(known)}.")
     return [
         Point(starting, comparison, direction, rule, weight)
         for (starting, comparison), direction, weight in itertools.product(pairs, directions, interpolations)

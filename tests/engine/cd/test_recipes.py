@@ -12,6 +12,7 @@ from engine.cd.options import check_combination
 from engine.cd.recipes import DIRECTIONS, NEUTRAL_PROMPTS, PRESETS, Point, add_decoding, add_views, grid, preset
 from engine.cd.settings import DecodeSettings
 from engine.command_line import parse
+from engine.errors import InputError
 from gpu_graph import Graph
 
 RUN_FILE = Path(__file__).parents[3] / "runs" / "20261122_contrastive_demo.py"
@@ -28,6 +29,12 @@ def test_a_grid_is_every_combination_that_has_a_meaning():
     points = grid(PAIRS, ("S-C", "C", "S"), (None, 0.5))
     assert len(points) == len({point.id for point in points}) == 2 * (2 + 1 + 2)
     assert {point.used_rule for point in points if point.direction in ("S", "C")} == {"none"}
+
+
+@pytest.mark.parametrize(("wrong", "said"), [({"directions": ("S-C", "X")}, "direction 'X'"), ({"rule": "x"}, "rule 'x'")])
+def test_what_no_task_could_do_is_refused_with_the_plan(wrong, said):
+    with pytest.raises(InputError, match=said):
+        grid(PAIRS, **wrong)
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)

@@ -188,6 +188,9 @@ def test_the_end_of_either_model_s_answers_ends_a_text(pair):
     full = texts(pair, rows, mask=0, temperature=2.0, max_new_tokens=30, exact_length=True)
     assert {(len(text.ids), text.finish) for text in full} == {(30, "length")}
     assert not any(set(text.ids) & ends for text in full)
+    alone = {"rule": "none", "starting_weight": -1, "comparison_weight": 1}  # of C neither
+    its = texts(pair, rows, temperature=2.0, max_new_tokens=30, exact_length=True, **alone)
+    assert {(len(text.ids), text.finish) for text in its} == {(30, "length")}
 
 
 def test_where_only_an_end_is_plausible_an_exact_length_still_goes_on(llamas):
