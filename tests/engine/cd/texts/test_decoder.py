@@ -110,6 +110,8 @@ def test_lost_numbers_are_measured_again_from_the_text(decoder):
     for path in measurements_folder(decoder.workspace, "divergences", decoder.key).iterdir():
         path.unlink()
     assert read_texts(decoder.workspace, decoder.key) == {}
+    again(decoder).texts([OWLS])  # of nobody else's prompts, which need not be known here
+    assert {text.prompt_id for text in read_texts(decoder.workspace, decoder.key).values()} == {OWLS.id}
     mended = again(decoder).texts([PLUMS, OWLS])
     for name, texts in whole.items():
         for text, other in zip(texts, mended[name], strict=True):
