@@ -227,6 +227,8 @@ def test_the_criterion_is_asked_kept_and_may_be_required(search, bank):
     found = [entry for entry in bank() if entry["cycle"]]
     assert found
     assert all("animal" in entry["prompt"] and entry["criterion"] == 1 for entry in found)
+    given = {entry["prompt"]: entry["criterion"] for entry in bank() if not entry["cycle"]}
+    assert given == dict.fromkeys(SEEDS, 1)  # by being given
     assert "criterion not met" in err
     assert "say neither yes nor no; they count as no" in err
 
@@ -273,3 +275,12 @@ def test_two_commands_do_not_write_one_bank_at_once(search, workspace, bank):
         assert bank() == before
         search(*options, "--repeats", "2")
         assert len(bank()) > len(before)
+
+
+def test_a_repeat_takes_nothing_that_an_earlier_one_found(search, bank):
+    with ChatServer(lambda _: json.dumps({"prompt 1": "What is rain?"})) as server:
+        options = ("--assistant", server.url, "--cycles", "1", "--repeats", "2", "--max-failed-cycles", "1")
+        for extra in ((), ("--no-require-unique",)):
+            _, err = search(*seeds(*options, *extra), status=1)
+            assert "repeat 1, cycle 1: 1 kept" in err
+            assert "repeat 2, cycle 1: nothing was kept: all proposals were dropped (1 known)" in err
