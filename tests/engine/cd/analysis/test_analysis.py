@@ -14,6 +14,7 @@ from engine.cd.analysis.comparisons import Comparison
 from engine.cd.analysis.findings import Trial, corrected, judged, pairs_of
 from engine.cd.analysis.labels import Label, Shown, TermLabeller
 from engine.cd.analysis.reading import halves
+from engine.cd.analysis.regions import find_regions
 from engine.cd.analysis.scorers import TermScorer
 from engine.cd.analysis.settings import AnalyseSettings
 from engine.cd.analysis.texts import AnalysedText, Texts, deal
@@ -196,6 +197,19 @@ def test_one_set_is_told_apart_by_clusters_and_by_divergence():
     assert {"cluster 1 over the rest", "high over low divergence"} <= about
     assert analysis.regions[0].divergences[0] is not None
     assert analysis.regions[0].divergences[0] > 1
+
+
+@pytest.mark.parametrize("of", [(0, 1), (0,)])
+def test_texts_that_are_tested_on_do_not_shape_the_regions(of):
+    texts = dealt([text for text in two_sets(1) if text.of in of], SETTINGS, ("A", "B")[: len(of)])
+    vectors = word_vectors(texts)
+    moved = vectors.copy()
+    moved[texts.test] = np.random.default_rng(0).normal(0, 9, moved[texts.test].shape)
+    seen = texts.part("label", "select")
+    dealt_to = [find_regions(texts, one, SETTINGS, 0, 1)[1][seen] for one in (vectors, moved)]
+    groups = [{frozenset(np.flatnonzero(one == region)) for region in set(one.tolist())} for one in dealt_to]
+    assert len(groups[0]) == SETTINGS.clusters
+    assert groups[0] == groups[1]
 
 
 @pytest.mark.parametrize("permute", [None, "prompt"])
