@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from engine.cd.analysis.analysis import Analysis, analyse
-from engine.cd.analysis.comparisons import Comparison
-from engine.cd.analysis.findings import Trial, corrected, judged, pairs_of
+from engine.cd.analysis.comparisons import Comparison, of_one_set
+from engine.cd.analysis.findings import Finding, Trial, corrected, judged, pairs_of
 from engine.cd.analysis.labels import Label, Shown, TermLabeller
 from engine.cd.analysis.reading import halves
 from engine.cd.analysis.regions import find_regions
@@ -210,6 +210,29 @@ def test_texts_that_are_tested_on_do_not_shape_the_regions(of):
     groups = [{frozenset(np.flatnonzero(one == region)) for region in set(one.tolist())} for one in dealt_to]
     assert len(groups[0]) == SETTINGS.clusters
     assert groups[0] == groups[1]
+
+
+def test_texts_that_are_tested_on_do_not_move_the_line_between_high_and_low_divergence():
+    texts = dealt([text for text in two_sets(1) if text.of == 0], SETTINGS, ("A",))
+    test = set(texts.test.tolist())
+    moved = replace(texts, all=tuple(replace(one, divergence=9.0) if at in test else one for at, one in enumerate(texts.all)))
+    seen = texts.part("label", "select")
+    high, again = (of_one_set(one, np.zeros(len(texts), np.intp), ["all"])[-1].positive[seen] for one in (texts, moved))
+    assert high.tolist() == again.tolist()
+    assert high.sum() == len(high) // 2
+
+
+@pytest.mark.parametrize("more", ["A", "B"])
+def test_a_share_is_tested_and_told_in_the_direction_that_it_has(more):
+    texts = dealt(two_sets(1), SETTINGS)
+    r = random.Random(0)
+    often = [0.8 if texts.names[text.of] == more else 0.2 for text in texts.all]
+    regions = np.array([int(r.random() < share) for share in often])
+    found = offline(texts, SETTINGS).share(1, "region 2", regions)
+    assert isinstance(found, Finding)
+    assert found.statement == f"More texts of {more} are in region 2"
+    assert found.validation.p < 0.01
+    assert 0.5 < found.validation.low < found.validation.score < found.validation.high
 
 
 @pytest.mark.parametrize("permute", [None, "prompt"])

@@ -79,6 +79,13 @@ def test_a_p_value_is_never_0_and_ties_count_for_the_null():
     assert (alike.score, alike.p) == (0.5, 1.0)
 
 
+def test_a_rearrangement_that_leaves_a_group_without_texts_tells_nothing():
+    """Two of four texts were judged, one of either set; half of the rearrangements put both in one set."""
+    prompts, first = texts_of(2, 1)
+    cases = Cases(np.array([0.5, 0.5]), np.array([0, 3]))
+    assert validate(cases, first, number(prompts), of_two_sets(prompts, first, "prompt"), "auc", 199, 0).p == 1.0
+
+
 def test_two_texts_of_every_prompt_are_not_twice_the_evidence():
     """Clusters that follow prompts: with texts as units the p-value would be as if each were independent."""
     generator = np.random.default_rng(0)
