@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from engine.cd.prompts.files import is_text
 from engine.cd.settings import CombinationSettings, DrawSettings, MemberName, PairSettings
 from engine.errors import InputError
 
@@ -48,6 +49,8 @@ def check_members(settings: PairSettings) -> None:
         prefix = getattr(settings, name)
         if prefix is not None and not prefix.strip():
             raise InputError(f"--{name.replace('_', '-')} is empty; leave it out, or say what is shown to that model only.")
+        if prefix is not None and not is_text(prefix):
+            raise InputError(f"--{name.replace('_', '-')} is not UTF-8 text; set the terminal to UTF-8.")
     if settings.comparison_context == "last_token" and settings.comparison_prefix is not None:
         raise InputError(
             "--comparison-context last_token shows C the prompt's last token alone, so --comparison-prefix would be lost; "

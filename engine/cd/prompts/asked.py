@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.cd.prompts.files import read_file
+from engine.cd.prompts.files import is_text, read_file
 from engine.cd.settings import PairSettings, PromptSettings
 from engine.data import Message
 from engine.errors import InputError
@@ -48,8 +48,8 @@ def read_prompts(settings: PromptSettings, tokenizer: PreTrainedTokenizerBase | 
     tokenizer: needed where `prompt_tokens` cuts them.
     """
     texts = list(settings.prompt)
-    for text in texts:
-        _check_text(text)
+    if not all(map(is_text, texts)):
+        raise InputError("A --prompt is not UTF-8 text; set the terminal to UTF-8, or give the prompts in a file.")
     if settings.prompts == "demo":
         texts += demo_texts()
     elif settings.prompts is not None:
@@ -199,11 +199,6 @@ def speaker(pair: Pair) -> PreTrainedTokenizerBase:
     """The tokenizer that chats are written with: a base model's may lack a template, but its tokens are the same."""
     members = (pair.starting.model.tokenizer, pair.comparison.model.tokenizer)
     return next((tokenizer for tokenizer in members if tokenizer.chat_template), members[0])
-
-
-def _check_text(text: str) -> None:
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise InputError("A --prompt is not UTF-8 text; set the terminal to UTF-8, or give the prompts in a file.")
 
 
 def _without_begin(text: str) -> str:

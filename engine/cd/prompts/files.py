@@ -171,7 +171,7 @@ def _records(paths: Sequence[Path], keys: Sequence[str]) -> list[Found]:
             value = value[name]
         if not isinstance(value, str):
             raise InputError(f"{record.place} has {_kind(value)} where a prompt should be; it must be a text.")
-        if any("\ud800" <= character <= "\udfff" for character in value):
+        if not is_text(value):
             raise InputError(f"{record.place} holds half of a surrogate pair (\\ud800 to \\udfff), which is no text; mend it.")
         found.append(Found(value, record.place))
     return found
@@ -223,6 +223,11 @@ def _usual_keys(records: Sequence[Record]) -> dict[tuple[str, ...], tuple[str, .
             "which the first that a record has is taken."
         )
     return chosen
+
+
+def is_text(value: str) -> bool:
+    """Not where half of a surrogate pair stands: from JSON, or from a command line that is not UTF-8."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def listed(names: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.cd.prompts.asked import BEGIN
-from engine.cd.prompts.files import RECORDS, TABLES, file_text, listed, read_records
+from engine.cd.prompts.files import RECORDS, TABLES, file_text, is_text, listed, read_records
 from engine.errors import InputError
 from engine.progress import notice
 
@@ -91,6 +91,8 @@ def _rows(
 def _said(value: object, place: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"{place} has {value!r} where a text should be.")
+    if not is_text(value):
+        raise InputError(f"{place} holds half of a surrogate pair (\\ud800 to \\udfff), which is no text; mend it.")
     return value
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.cd.prompts.asked import asked_prompt
+from engine.cd.prompts.files import is_text
 from engine.cd.prompts.score_files import read_texts_file
 from engine.cd.score_settings import ScoreSettings
 from engine.cd.texts.cells import cell_label, check_name, name_cell
@@ -40,6 +41,8 @@ def _texts(settings: ScoreSettings) -> list[ExternalText]:
     if blank is not None:
         raise InputError(f"--text {blank!r} is blank; leave it out.")
     given = settings.prompt or ""
+    if not all(map(is_text, (given, *settings.text))):
+        raise InputError("A --text or --prompt is not UTF-8 text; set the terminal to UTF-8, or give the texts in a file.")
     texts = [ExternalText(asked_prompt(given), text) for text in settings.text]
     if settings.file is not None:
         found = read_texts_file(settings.file, settings.column, settings.prompt_column)

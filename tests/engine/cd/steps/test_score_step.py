@@ -8,6 +8,7 @@ from engine.cd.cli import main
 from engine.cd.prompts.score_files import FoundText, read_texts_file
 from engine.cd.texts.records import read_texts
 from engine.errors import InputError
+from engine.store import measurements_folder, responses_folder
 from engine.workspace import Workspace
 
 PROMPT = "Tell me about plums, a kind of food."
@@ -61,6 +62,7 @@ def test_columns_are_chosen_by_name(tmp_path):
         ("a.csv", "text\na\n", (None, "nope"), "no column 'nope'"),
         ("a.csv", "text,prompt\na\n", (None, None), "a.csv:2 has another number of cells"),
         ("a.jsonl", '{"text": 3}\n', (None, None), "a.jsonl:1 has 3 where a text should be"),
+        ("a.jsonl", '{"text": "a\\ud800"}\n', (None, None), "half of a surrogate pair"),
         ("a.jsonl", '"bare"\n', (None, None), "a.jsonl:1 is no record"),
         ("a.jsonl", "{\n", (None, None), "a.jsonl:1 is not JSON"),
         ("a.txt", "\n\n", (None, None), "is empty"),
@@ -112,6 +114,26 @@ def test_a_text_without_a_prompt_stands_alone(workspace, capsys):
     assert "\n  plums ‹are›" in out.replace("«", "‹").replace("»", "›")
 
 
+def test_a_text_without_a_prompt_has_none_to_measure_later(workspace, capsys):
+    ask = ["score", "--text", "plums are sweet."]
+    assert main(ask) == 0
+    assert main([*ask, "--measure-prompt"]) == 0
+    assert "already there" in capsys.readouterr().out
+
+
+def test_lost_numbers_are_measured_again_and_the_text_is_kept_once(workspace, capsys):
+    ask = ["score", "--prompt", PROMPT, "--text", "plums are sweet."]
+    assert main(ask) == 0
+    key = cell(capsys.readouterr().out)
+    (before,) = read_texts(workspace, key).values()
+    for path in measurements_folder(workspace, "divergences", key).iterdir():
+        path.unlink()
+    assert main(ask) == 0
+    (text,) = read_texts(workspace, key).values()
+    assert text.mean("kl") == before.mean("kl")
+    assert sum(path.read_text().count("\n") for path in responses_folder(workspace, key).iterdir()) == 1
+
+
 def test_a_continuation_is_tokens_behind_the_prompts_own(workspace, capsys):
     """No token reaches over the seam, and its space is the continuation's."""
     assert main(["score", "--form", "text", "--prompt", "plums are", "--text", " sweet.", "--measure-prompt"]) == 0
@@ -120,7 +142,18 @@ def test_a_continuation_is_tokens_behind_the_prompts_own(workspace, capsys):
     assert "".join(text.prompt_tokens) == "ums are"
 
 
-@pytest.mark.parametrize("words", [[], ["--text", " "], ["--column", "x", "--text", "a"], ["nowhere.csv"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["--text", " "],
+        ["--column", "x", "--text", "a"],
+        ["nowhere.csv"],
+        ["--text", "a\udcff"],
+        ["--text", "a", "--prompt", "b\udcff"],
+        ["--text", "a", "--starting-prefix", "\udcff"],
+    ],
+)
 def test_bad_input_ends_with_2_and_writes_nothing(workspace, capsys, words):
     assert main(["score", *words]) == 2
     assert capsys.readouterr().err.count("\n") == 1
