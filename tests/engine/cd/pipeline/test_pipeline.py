@@ -19,6 +19,7 @@ from waiting import until
 from engine.cd.cli import main
 from engine.cd.pipeline.splits import is_held_out
 from engine.cd.prompts.asked import asked_prompt, demo_texts
+from engine.significance import Lond
 from engine.store import read_catalog
 from engine.workspace import Workspace
 
@@ -84,6 +85,12 @@ def test_counting_alone_finds_what_was_planted_and_the_command_can_be_given_agai
     # the same run goes on when it may, and shows itself without a model
     assert pipeline(*words[:-2], "--cycles", "2", "--no-show")[0] == 0
     assert the_report(workspace)["cycles"] == 2
+    tests = [found for one in the_report(workspace)["hypotheses"] for found in one["evidence"] if found["kind"] == "held-out"]
+    lond = Lond(0.05)
+    assert len(tests) > 3
+    for test in tests:  # every test of a run makes the next one's level, also those of an earlier command
+        assert test["level"] == lond.threshold()
+        lond.test(test["p"])
     code, out, _ = pipeline("report")
     assert code == 0
     assert "Divergence over cycles" in out
