@@ -73,6 +73,9 @@ def test_measures_with_two_sides_are_shaded_from_nought():
     assert shown.limits == (0.0, 2.0)
     plain = shown.text(80, color=False)
     assert "«−x»‹y›z" in plain
+    below, above = (shown.drawn()["html"].decode().split(f">{word}</span>")[0].rsplit("rgb(", 1)[1] for word in "xy")
+    assert below.startswith("80,80,230")  # blue, and red for the other side
+    assert above.startswith("242,168,168")
 
 
 def test_without_colours_a_run_of_strong_tokens_has_one_pair_of_brackets():
@@ -127,6 +130,11 @@ def test_text_of_models_is_harmless_on_the_page_and_in_the_terminal():
     plain = shown.text(80, color=False)
     assert plain.isprintable() or set(plain) - set("\n") == {one for one in plain if one.isprintable()}
     assert "\\n" in plain
+
+
+def test_lines_end_between_words_of_several_tokens():
+    shown = colored([text([0.0] * 4, ["abcd", " ef", "gh", "ij"])], look()).text(16, color=False)
+    assert [line.strip() for line in shown.splitlines()[-2:]] == ["Ask. ▸abcd", "efghij"]
 
 
 @pytest.mark.parametrize("color", [True, False])
