@@ -222,6 +222,20 @@ def test_texts_that_are_tested_on_do_not_move_the_line_between_high_and_low_dive
     assert high.sum() == len(high) // 2
 
 
+def test_single_texts_of_one_prompt_and_sample_are_in_one_part_whichever_set_they_are_of():
+    texts = dealt(two_sets(1, prompts=1, samples=40), SETTINGS.model_copy(update={"unit": "text"}))
+    parts: dict[int, set[str]] = {}
+    for text, part in zip(texts.all, texts.parts, strict=True):
+        parts.setdefault(text.sample, set()).add(str(part))
+    assert {len(found) for found in parts.values()} == {1}
+
+
+def test_what_the_first_model_finds_likelier_has_the_smaller_loss_under_it():
+    found = [replace(text, log_ratio=1.0 - text.of) for text in two_sets(0, change=sometimes)]
+    about = {one.comparison: one.loss_shift for one in analysed(found)[1].findings if one.kind == "label"}
+    assert (about["A over B"], about["B over A"]) == (-1.0, 1.0)
+
+
 @pytest.mark.parametrize("more", ["A", "B"])
 def test_a_share_is_tested_and_told_in_the_direction_that_it_has(more):
     texts = dealt(two_sets(1), SETTINGS)

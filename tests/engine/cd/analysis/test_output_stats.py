@@ -185,6 +185,15 @@ def test_runs_that_differ_are_told_from_runs_that_do_not():
     assert [test.name for test, _ in found["a", "c"].tests] == ["energy distance", "MMD²", "C2ST, AUC"]
 
 
+def test_texts_of_a_prompt_that_are_alike_are_no_evidence_of_their_own():
+    """Every run has its own way with each prompt, and says it twice: swapped one by one, texts would seem to differ."""
+    runs = [run_of("a", planted("a", 1, [])), run_of("b", planted("b", 2, []))]
+    draw = np.random.default_rng(0)
+    vectors = [np.repeat(draw.normal(0, 1, (12, 4)), 2, axis=0).astype(np.float32) for _ in runs]
+    (found,) = distances(runs, vectors, 999, 500, seed=0)
+    assert min(test.p for test, _ in found.tests) > 0.05
+
+
 def test_cells_are_runs_named_by_what_tells_them_apart_or_pooled_by_name(workspace):
     apart = read_runs(workspace, StatsSettings(cell=("aa", "bb")), ["kl"])
     assert [(run.name, len(run.texts)) for run in apart] == [("S alone", 24), ("S − C logprob", 24)]
