@@ -21,7 +21,7 @@ from engine.cd.pipeline.splits import is_held_out
 from engine.cd.prompts.asked import asked_prompt, demo_texts
 from engine.significance import Lond
 from engine.store import read_catalog
-from engine.workspace import Workspace
+from engine.workspace import Workspace, find_workspace
 
 TILLER = Path(sys.executable).with_name("tiller")
 QUICK = ("--prompts", "demo", "--samples", "3", "--max-new-tokens", "24", "--permutations", "499", "--no-show")
@@ -73,6 +73,9 @@ def test_counting_alone_finds_what_was_planted_and_the_command_can_be_given_agai
             assert "interval of the effect lies below 0.2; a smaller difference may still be there" in told
     assert held_out_prompts(report) == []  # nothing of them is shown to whoever proposes
     assert report["spent"]["requests"] == 0
+    cells = read_catalog(find_workspace(), "cells")
+    seeds = [cells[report["cells"][side]]["settings"]["seed"] for side in ("starting", "comparison")]
+    assert seeds[0] != seeds[1]  # with shared draws two equal models would write equal texts, and no test mean anything
 
     records = [record for record in read_catalog(Workspace(workspace), "cells").values() if record["step"] == "cd.decode"]
     assert {record["facts"]["role"] for record in records} == {"pipeline"}  # no text joins those of `tiller cd decode`
