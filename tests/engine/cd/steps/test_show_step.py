@@ -122,6 +122,15 @@ def test_vocabulary_is_told_as_text_and_sums_are_right(capsys, workspace, cells)
     lowest = out.split("lowest kl")[1]
     row = next(line for line in lowest.splitlines() if line.startswith("' are'"))
     assert row.split()[-2:] == [f"{sum(dots) / len(dots):.4f}", str(len(dots))]
+    by_tv = shown(capsys, cells[True], "--vocabulary", "--measure", "tv").split("highest tv")[1]
+    means = [float(line.split()[-2]) for line in by_tv.splitlines() if line.startswith("'")]
+    assert means
+    assert max(means) <= 1
+
+
+def test_a_summary_counts_the_texts_of_all_prompts(capsys):
+    assert main(["decode", *ASK, "--measure-prompt"]) == 0
+    assert "4 texts of 2 prompts, already there" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
