@@ -65,7 +65,10 @@ def parse(kind: type[_Settings], options: Sequence[str], prog: str) -> _Settings
         reason = first["msg"].removeprefix("Value error, ")
         if not first["loc"]:  # a rule over several options names them itself
             raise InputError(f"{reason.rstrip('.')}.") from error
-        option = "--" + str(first["loc"][0]).replace("_", "-")
+        name = str(first["loc"][0])
+        option = name.upper() if is_positional(kind.model_fields[name]) else "--" + name.replace("_", "-")
+        if first["type"] == "too_short" and not first["input"]:
+            raise InputError(f"{option} is empty; give at least one.") from error
         raise InputError(f"{option} {first['input']}: {reason[0].lower()}{reason[1:].rstrip('.')}.") from error
 
 

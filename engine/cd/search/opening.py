@@ -19,6 +19,7 @@ from engine.cd.search.options import check_criterion, check_search
 from engine.cd.search.records import search_folder
 from engine.cd.search.settings import SearchSettings
 from engine.cd.search.wording import Wording, read_wording
+from engine.errors import InputError
 from engine.settings import canonical_json
 from engine.workspace import Workspace, find_workspace
 
@@ -61,6 +62,8 @@ def plan_search(given: SearchSettings) -> SearchPlan:
     embedder = _embedder(settings)
     judge = _judge(settings, workspace)
     prompts = _prompts(settings, source, wording)
+    if not prompts and not settings.cycles:
+        raise InputError("--cycles 0 only scores the prompts given, and there are none; give --prompts or more cycles.")
     told = {
         "assistant": assistant and assistant.identity,
         "embedder": embedder and embedder.identity,

@@ -47,6 +47,11 @@ def test_prompts_are_added_with_tags_and_their_texts_id(prompts, path):
     assert (first["id"], first["tags"], first["source"]) == (asked_prompt("Where is Oslo?").id, ["places", "sky"], "hand")
 
 
+def test_nothing_to_add_is_refused(prompts, path):
+    assert prompts("add") == (2, "", "tiller cd prompts add: TEXT is empty; give at least one.\n")
+    assert not path.exists()
+
+
 def test_duplicates_are_refused_and_nothing_of_the_command_is_kept(prompts, path):
     prompts("add", "Where is Oslo?")
     code, _, err = prompts("add", "Something new", " Where is Oslo? ")

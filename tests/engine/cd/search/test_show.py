@@ -123,6 +123,7 @@ BAD = {
     "no such prompts": (["--prompts", "no.txt"], "no.txt"),
     "no such embedder": (["--embedder", "/no/such/folder"], "/no/such/folder"),
     "no such model": (["--comparison", "/no/such/model"], "/no/such/model"),
+    "nothing to do": (["--cycles", "0"], "--cycles 0 only scores the prompts given, and there are none"),
     "two experts": (["--comparison-weight", "1"], "--comparison-weight 1"),
 }
 
