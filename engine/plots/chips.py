@@ -7,13 +7,12 @@ are escaped; the page holds no script.
 from __future__ import annotations
 
 import csv
-import html
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from engine.plots.heatmap import painted, shade
-from engine.plots.page import page
+from engine.plots.page import escaped, page
 from engine.printable import printable
 
 _MARKS = {-2: "−−", -1: "−", 0: "", 1: "+", 2: "++"}
@@ -80,22 +79,22 @@ class Chips:
         return out.getvalue()
 
     def drawn(self, told: str = "") -> Mapping[str, bytes]:
-        notes = "".join(f"<p class=note>{_escaped(one)}</p>" for one in (told, f"{self.note} {self._scale(False)}") if one)
-        parts = [f"<h1>{_escaped(self.title)}</h1>{notes}"]
+        notes = "".join(f"<p class=note>{escaped(one)}</p>" for one in (told, f"{self.note} {self._scale(False)}") if one)
+        parts = [f"<h1>{escaped(self.title)}</h1>{notes}"]
         for name, tokens in self.texts.items():
             chips = "".join(map(self._chip, tokens))
-            parts.append(f"<h2>{_escaped(name)}</h2><p class=chips>{chips}</p>")
+            parts.append(f"<h2>{escaped(name)}</h2><p class=chips>{chips}</p>")
         return {"html": page(self.title, "".join(parts)).encode()}
 
     def _chip(self, token: Token) -> str:
         red, green, blue = shade((1 + token.value / self.reach()) / 2, diverging=True)
         told = [f"{name} {value:.4g}" for name, value in token.numbers.items()]
         told += [f"{name} {word!r}" for name, word in token.words.items()]
-        hint = "\n".join(map(_escaped, [token.part, *told]))
-        shown = _escaped(token.text).replace(" ", "\u00a0") or "∅"
+        hint = "\n".join(map(escaped, [token.part, *told]))
+        shown = escaped(token.text).replace(" ", "\u00a0") or "∅"
         end = "<br>" if token.text.endswith("\n") else "<wbr>"
         mark = f"<sup>{self.mark(token)}</sup>" if self.mark(token) else ""
-        kind = f"chip {_escaped(token.part)}"
+        kind = f"chip {escaped(token.part)}"
         return f'<span class="{kind}" style="background:rgb({red},{green},{blue})" title="{hint}">{shown}{mark}</span>{end}'
 
     def _scale(self, color: bool) -> str:
@@ -104,7 +103,3 @@ class Chips:
             steps = [(place, f" {reach * (2 * place - 1):+.2f} ") for place in (0, 0.25, 0.5, 0.75, 1)]
             return f"{self.value_name}: " + "".join(painted(text, shade(place, diverging=True)) for place, text in steps)
         return f"{self.value_name}: + and − from a third of {reach:.2f} on, ++ and −− from two thirds"
-
-
-def _escaped(text: str) -> str:
-    return html.escape(printable(text), quote=True)

@@ -1,12 +1,14 @@
 """One self-contained HTML page: readable on a phone and on paper, without scripts.
 
-Owns the frame and the style. Its content security policy forbids scripts and everything from elsewhere, so text of models and
-data could not act even where escaping failed; callers escape all the same.
+Owns the frame, the style, tables, and how text becomes harmless in a page. Its content security policy forbids scripts and
+everything from elsewhere, so text of models and data could not act even where escaping failed; callers escape all the same.
 """
 
 from __future__ import annotations
 
 import html
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from engine.printable import printable
 
@@ -47,5 +49,23 @@ def page(title: str, body: str) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{html.escape(printable(title))}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
+        f"<title>{escaped(title)}</title><style>{_STYLE}</style></head>\n<body>\n{body}\n</body></html>\n"
     )
+
+
+def escaped(text: str) -> str:
+    """Text of ours, of data or of a model, as it can do nothing in a page: also no reordering of what is around it."""
+    return html.escape(printable(text), quote=True)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], cells: Literal["text", "number"] = "text") -> str:
+    """Of texts."""
+    return html_table(heads, ([escaped(cell) for cell in row] for row in rows), cells)
+
+
+def html_table(heads: Sequence[str], rows: Iterable[Sequence[str]], cells: Literal["text", "number"] = "text") -> str:
+    """heads: texts; rows: HTML, which callers make of texts with `escaped`."""
+    kind = ' class="number"' if cells == "number" else ""
+    top = "".join(f"<th{kind}>{escaped(head)}</th>" for head in heads)
+    body = "".join(f"<tr>{''.join(f'<td class={cells}>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'

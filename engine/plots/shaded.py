@@ -7,7 +7,6 @@ Without colours strong pieces stand in brackets. Everything is escaped; the page
 from __future__ import annotations
 
 import csv
-import html
 import io
 import math
 import os
@@ -16,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from engine.plots.page import page
+from engine.plots.page import escaped, page
 from engine.printable import printable
 
 Color = tuple[int, int, int]
@@ -88,13 +87,13 @@ class ColoredTexts:
         return out.getvalue()
 
     def drawn(self, told: str = "") -> Mapping[str, bytes]:
-        notes = "".join(f"<p class=note>{_escaped(one)}</p>" for one in (told, self.note) if one)
+        notes = "".join(f"<p class=note>{escaped(one)}</p>" for one in (told, self.note) if one)
         scale = "".join(_span(Piece(said, shade=shade)) for said, shade in self._steps())
-        body = [f"<h1>{_escaped(self.title)}</h1>{notes}<p>{_escaped(self.value_name)}: {scale}</p>"]
+        body = [f"<h1>{escaped(self.title)}</h1>{notes}<p>{escaped(self.value_name)}: {scale}</p>"]
         for one in self.texts:
-            lead = f"<span class=lead>{_escaped(one.lead)} ▸</span> " if one.lead else ""
+            lead = f"<span class=lead>{escaped(one.lead)} ▸</span> " if one.lead else ""
             pieces = "".join(map(_span, one.pieces))
-            body.append(f"<h3>{_escaped(one.heading)}</h3><p class=colored>{lead}{pieces}</p>")
+            body.append(f"<h3>{escaped(one.heading)}</h3><p class=colored>{lead}{pieces}</p>")
         return {"html": page(self.title, "".join(body)).encode()}
 
     def _pieces(self) -> Iterator[Piece]:
@@ -214,9 +213,9 @@ def _span(piece: Piece) -> str:
     red, green, blue = (kept, faded, faded) if piece.shade >= 0 else (faded, faded, kept)
     hint = [f"{name} {value:.4g}" for name, value in piece.numbers.items()]
     hint += [f"{name}: {_told(likely)}" for name, likely in piece.alternatives.items()]
-    title = f' title="{"&#10;".join(map(_escaped, hint))}"' if hint else ""
+    title = f' title="{"&#10;".join(map(escaped, hint))}"' if hint else ""
     end = "<br>" if piece.text.endswith("\n") else ""
-    shown = _escaped(piece.text) or _SPLIT
+    shown = escaped(piece.text) or _SPLIT
     return f'<span style="background:rgb({red},{green},{blue})"{title}>{shown}</span>{end}'
 
 
@@ -227,7 +226,3 @@ def _rounded(value: float, reach: float) -> str:
 
 def _told(likely: Sequence[tuple[str, float]]) -> str:
     return "  ".join(f"{text!r} {100 * probability:.3g}%" for text, probability in likely)
-
-
-def _escaped(text: str) -> str:
-    return html.escape(printable(text), quote=True)

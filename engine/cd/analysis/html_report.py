@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 
 from engine.cd.analysis.analysis import AnalysisRecord
 from engine.cd.analysis.report import effect, ordered, summary, verdict
-from engine.plots.page import page
-from engine.printable import printable
+from engine.plots.page import escaped, page, table
 
 _LISTS = (("central", "most central"), ("high", "highest divergence"), ("low", "lowest divergence"))
 
@@ -19,11 +17,11 @@ def analysis_page(record: AnalysisRecord, drawn: Mapping[str, bytes]) -> str:
     title = f"Analysis {record.key}"
     cells = [[name, key, told] for name, (key, told) in record.cells.items()]
     parts = [
-        f"<h1>{_text(title)}</h1>",
-        _table(("set", "cell", "texts"), cells),
-        f"<p class=note>{_text(_parts(record))}</p>",
-        f"<h2>{_text(summary(record))}</h2>",
-        _table(
+        f"<h1>{escaped(title)}</h1>",
+        table(("set", "cell", "texts"), cells),
+        f"<p class=note>{escaped(_parts(record))}</p>",
+        f"<h2>{escaped(summary(record))}</h2>",
+        table(
             ("finding", "about", "effect", "p", "adjusted", "verdict"),
             ([one.statement, one.comparison, effect(one), f"{one.validation.p:.4f}", f"{one.adjusted:.4f}",
               verdict(one, record.alpha)] for one in ordered(record)),
@@ -35,10 +33,10 @@ def analysis_page(record: AnalysisRecord, drawn: Mapping[str, bytes]) -> str:
     if record.skipped:
         parts += [
             "<h2>Not tested</h2>",
-            _table(("comparison", "why"), ([one.comparison, one.reason] for one in record.skipped)),
+            table(("comparison", "why"), ([one.comparison, one.reason] for one in record.skipped)),
         ]
     options = ([name, str(value)] for name, value in record.settings.items())
-    parts.append(f"<details><summary>settings</summary>{_table(('option', 'value'), options)}</details>")
+    parts.append(f"<details><summary>settings</summary>{table(('option', 'value'), options)}</details>")
     return page(title, "\n".join(parts))
 
 
@@ -56,14 +54,14 @@ def _regions(record: AnalysisRecord) -> list[str]:
         told = [f"{name}: {size} texts" for name, size in zip(record.cells, region.sizes, strict=True)]
         if region.distance is not None:
             told.append(f"squared distance of the matched clusters {region.distance:.3f}")
-        parts += [f"<h3>{_text(region.name)}</h3>", f"<p class=note>{_text('; '.join(told))}</p>"]
+        parts += [f"<h3>{escaped(region.name)}</h3>", f"<p class=note>{escaped('; '.join(told))}</p>"]
         rows = [
             [title, "–" if (value := known[name].divergence) is None else f"{value:.4f}", known[name].prompt, known[name].text]
             for field, title in _LISTS
             for name in getattr(region, field)
         ]
         if rows:
-            parts.append(_table(("", str(record.settings["measure"]), "prompt", "text"), rows))
+            parts.append(table(("", str(record.settings["measure"]), "prompt", "text"), rows))
     return parts
 
 
@@ -75,19 +73,9 @@ def _generated(record: AnalysisRecord) -> list[str]:
          "confirmed" if one.confirms(record.alpha) else "not confirmed"]
         for one in record.generated
     )  # fmt: skip
-    return ["<h2>Generative check</h2>", _table(("statement", "texts", "Pearson", "auc", "p", "adjusted", "verdict"), rows)]
+    return ["<h2>Generative check</h2>", table(("statement", "texts", "Pearson", "auc", "p", "adjusted", "verdict"), rows)]
 
 
 def _picture(name: str, svg: bytes) -> str:
     drawn = base64.b64encode(svg).decode()
-    return f'<h2>{_text(name.capitalize())}</h2><img alt="{_text(name)}" src="data:image/svg+xml;base64,{drawn}">'
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f"<th>{_text(head)}</th>" for head in heads)
-    body = "".join(f"<tr>{''.join(f'<td class=text>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
-
-
-def _text(text: str) -> str:
-    return html.escape(printable(text), quote=True)
+    return f'<h2>{escaped(name.capitalize())}</h2><img alt="{escaped(name)}" src="data:image/svg+xml;base64,{drawn}">'

@@ -7,12 +7,10 @@ inside it as SVG, so that the file can be sent. No torch.
 from __future__ import annotations
 
 import base64
-import html
 from collections.abc import Iterable, Sequence
 
 from engine.plots.curves import CurvePicture, Panel
-from engine.plots.page import page
-from engine.printable import printable
+from engine.plots.page import escaped, page, table
 from engine.steering.figures.doubts import doubts
 from engine.steering.figures.measured import Sweep
 from engine.steering.figures.samples import shown_answers
@@ -23,19 +21,19 @@ from engine.steering.figures.told import TOLD, said
 
 def report_page(settings: ReportSettings, sweeps: Sequence[tuple[Sweep, Sequence[Panel]]]) -> str:
     title = f"Steering of {settings.model}: {', '.join(settings.behaviors)}"
-    parts = [f"<h1>{_text(title)}</h1>", _links(sweeps)]
+    parts = [f"<h1>{escaped(title)}</h1>", _links(sweeps)]
     warnings = [f"{sweep.behavior}: {doubt}" for sweep, panels in sweeps for doubt in doubts(sweep, panels)]
     if warnings:
-        parts += ["<h2>What to keep in mind</h2>", *(f'<p class="warning">{_text(one)}</p>' for one in warnings)]
+        parts += ["<h2>What to keep in mind</h2>", *(f'<p class="warning">{escaped(one)}</p>' for one in warnings)]
     parts += ["<h2>What was done</h2>", _done(settings, sweeps)]
     for sweep, panels in sweeps:
-        parts.append(f'<h2 id="{_text(sweep.behavior)}">{_text(sweep.behavior)}</h2>')
+        parts.append(f'<h2 id="{escaped(sweep.behavior)}">{escaped(sweep.behavior)}</h2>')
         parts += [_origin(sweep), _layer(sweep), *_drawn(sweep, panels), _answers(sweep, settings.shown)]
     return page(title, "\n".join(parts))
 
 
 def _links(sweeps: Sequence[tuple[Sweep, Sequence[Panel]]]) -> str:
-    links = (f'<a href="#{_text(sweep.behavior)}">{_text(sweep.behavior)}</a>' for sweep, _ in sweeps)
+    links = (f'<a href="#{escaped(sweep.behavior)}">{escaped(sweep.behavior)}</a>' for sweep, _ in sweeps)
     return f'<p class="note">{" · ".join(links)}</p>'
 
 
@@ -78,7 +76,7 @@ def _layer(sweep: Sweep) -> str:
     path = sweep.experiment.vectors_path
     choice = sweep.experiment.vectors_header()["choices"].get(sweep.settings.site) if path.is_file() else None
     if choice is None:
-        return f"<p>{_text(told[0])} No layer was chosen on validation data.</p>"
+        return f"<p>{escaped(told[0])} No layer was chosen on validation data.</p>"
     by = "probability of the matching letter" if choice["by"] == "ab" else "share of answers that the judge said yes to"
     told.append(
         f"Layer {choice['layer']} was chosen on {choice['questions']} validation questions: there the {by} rises most from "
@@ -86,7 +84,7 @@ def _layer(sweep: Sweep) -> str:
     )
     rises = [f"{rise:+.3f}" for rise in choice["rises"]]
     heads = ["layer", *(str(layer) for layer in range(len(rises)))]
-    return f"<p>{_text(' '.join(told))}</p>{_table(heads, [['rise', *rises]])}"
+    return f"<p>{escaped(' '.join(told))}</p>{table(heads, [['rise', *rises]], 'number')}"
 
 
 def _drawn(sweep: Sweep, panels: Sequence[Panel]) -> list[str]:
@@ -94,15 +92,15 @@ def _drawn(sweep: Sweep, panels: Sequence[Panel]) -> list[str]:
     parts = []
     for panel in panels:
         picture = base64.b64encode(CurvePicture((panel,)).drawn()["svg"]).decode()
-        parts.append(f"<h3>{_text(panel.title.removeprefix(f'{sweep.behavior}: '))}</h3>")
-        parts.append(f'<img alt="{_text(panel.title)}" src="data:image/svg+xml;base64,{picture}">')
+        parts.append(f"<h3>{escaped(panel.title.removeprefix(f'{sweep.behavior}: '))}</h3>")
+        parts.append(f'<img alt="{escaped(panel.title)}" src="data:image/svg+xml;base64,{picture}">')
         heads = ["× v", *(curve.name for curve in panel.curves)]
         rows = []
         for x in panel.xs():
             points = [next((point for point in curve.points if point.x == x), None) for curve in panel.curves]
             cells = [f"{at.mean:.3f} [{at.low:.3f}–{at.high:.3f}], n = {at.units}" if at else "–" for at in points]
             rows.append([panel.x_text(x), *cells])
-        parts.append(f"<details open><summary>{_text(panel.y_label)}</summary>{_table(heads, rows)}</details>")
+        parts.append(f"<details open><summary>{escaped(panel.y_label)}</summary>{table(heads, rows, 'number')}</details>")
     return parts or ['<p class="note">Nothing has been measured for these settings.</p>']
 
 
@@ -118,25 +116,14 @@ def _answers(sweep: Sweep, most: int) -> str:
         cells = []
         for at in columns:
             answer = row.answers.get(at)
-            said = f' <span class="score">{_text(answer.said)}</span>' if answer and answer.said else ""
-            cells.append(f'<td class="text">{_text(answer.text) if answer else "–"}{said}</td>')
-        rows.append(f'<tr><td class="text">{_text(row.prompt)}</td>{"".join(cells)}</tr>')
-    heading = f"<h3>answers, {_text(found[0].where)}</h3>"
-    top = "".join(f"<th>{_text(head)}</th>" for head in heads)
+            said = f' <span class="score">{escaped(answer.said)}</span>' if answer and answer.said else ""
+            cells.append(f'<td class="text">{escaped(answer.text) if answer else "–"}{said}</td>')
+        rows.append(f'<tr><td class="text">{escaped(row.prompt)}</td>{"".join(cells)}</tr>')
+    heading = f"<h3>answers, {escaped(found[0].where)}</h3>"
+    top = "".join(f"<th>{escaped(head)}</th>" for head in heads)
     return f'{heading}<div class="scroll"><table><tr>{top}</tr>{"".join(rows)}</table></div>'
 
 
 def _rows(rows: Iterable[tuple[str, str]]) -> str:
-    cells = (f"<tr><th>{_text(name)}</th><td>{_text(value)}</td></tr>" for name, value in rows)
+    cells = (f"<tr><th>{escaped(name)}</th><td>{escaped(value)}</td></tr>" for name, value in rows)
     return f'<div class="scroll"><table>{"".join(cells)}</table></div>'
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    top = "".join(f'<th class="number">{_text(head)}</th>' for head in heads)
-    body = "".join(f"<tr>{''.join(f'<td class=number>{_text(cell)}</td>' for cell in row)}</tr>" for row in rows)
-    return f'<div class="scroll"><table><tr>{top}</tr>{body}</table></div>'
-
-
-def _text(text: str) -> str:
-    """Text of ours, of data or of a model, as it can do nothing in a page: also no reordering of what is around it."""
-    return html.escape(printable(text), quote=True)
