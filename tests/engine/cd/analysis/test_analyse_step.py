@@ -212,6 +212,7 @@ def test_an_assistant_writes_labels_and_judges_them(ws, cells, capsys):
     assert all(not one["terms"] and re.fullmatch(r"The text has the word '\w+'", one["statement"]) for one in valid)
     assert [one["statement"] for one in record["generated"]] == [one["statement"] for one in record["findings"] if one in valid]
     assert all(one["texts"] == 12 for one in record["generated"])
+    assert all(one["pearson"] < -0.9 for one in record["generated"]), "S finds what it says likelier than C does"
     assert "Generative check" in said
 
 
