@@ -20,7 +20,7 @@ import torch
 from cd_parts.subjects import NEW_TOKENS, PROMPT_TOKENS, Subject, random_pair
 from cd_parts.ways import WAYS
 from steering_parts.subjects import LARGE, SMALL
-from steering_parts.timing import Times, in_turns
+from steering_parts.timing import Times, forget_memory, in_turns, peak_memory
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 _RATIOS = [  # title of the column, a way, and the way that its time is divided by
@@ -38,10 +38,10 @@ def measure(subject: Subject, batches: list[int], rounds: int) -> Iterator[str]:
     yield "| batch | tiller, tokens/s | " + " | ".join(title for title, _, _ in _RATIOS) + " |"
     yield "|---|---|" + "---|" * len(_RATIOS)
     for batch in batches:
-        _forget_memory()
+        forget_memory()
         times = in_turns({name: way(subject, batch) for name, way in WAYS.items()}, rounds)
         yield (
-            f"| {batch}{_peak_memory()} | {batch * NEW_TOKENS / times.median('tiller'):.0f} | "
+            f"| {batch}{peak_memory()} | {batch * NEW_TOKENS / times.median('tiller'):.0f} | "
             + " | ".join(_cells(times))
             + " |"
         )
@@ -81,15 +81,6 @@ def _section(options: argparse.Namespace) -> Iterator[str]:
     shape, dtype = (LARGE, torch.bfloat16) if options.device == "cuda" else (SMALL, torch.float32)
     yield from measure(random_pair(shape, options.device, dtype), options.batches, options.rounds)
     yield f"\nLoad afterwards: {os.getloadavg()[0]:.1f}.\n"
-
-
-def _forget_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _peak_memory() -> str:
-    return f", peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if torch.cuda.is_available() else ""
 
 
 if __name__ == "__main__":

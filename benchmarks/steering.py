@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from steering_parts import erasing, overhead, recording, sweep
 from steering_parts.subjects import LARGE, MULTIPLIERS, SMALL, Subject, demo, random_llama
+from steering_parts.timing import forget_memory, peak_memory
 
 RESULTS = Path(__file__).resolve().parent / "RESULTS.md"
 PARTS = "abcd"
@@ -32,9 +33,9 @@ def measure_sweep(subjects: list[Subject], options: argparse.Namespace) -> Itera
     yield "|---|---|---|---|---|---|---|---|"
     for subject in subjects:
         calls = options.calls or (90 if subject.stops else 18)
-        _forget_memory()
+        forget_memory()
         times, rows, tokens = sweep.compare(subject, options.rounds, calls, options.batch_size)
-        memory = _peak_memory()
+        memory = peak_memory()
         same, compared = sweep.identical(subject, 5, options.batch_size)
         alone, together = times.median("one by one"), times.median("tiller")
         gain = f"**{times.ratio('one by one', 'tiller'):.1f}** ({times.spread('one by one', 'tiller')})"
@@ -128,15 +129,6 @@ def _section(options: argparse.Namespace) -> Iterator[str]:
     for part in parts:
         yield from measures[part]()
         yield f"\nLoad afterwards: {os.getloadavg()[0]:.1f}.\n"
-
-
-def _forget_memory() -> None:
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-
-
-def _peak_memory() -> str:
-    return f", peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if torch.cuda.is_available() else ""
 
 
 if __name__ == "__main__":

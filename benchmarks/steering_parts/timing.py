@@ -56,3 +56,13 @@ def in_turns(ways: Mapping[str, Callable[[], object]], rounds: int) -> Times:
 def wait_for_device() -> None:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def forget_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+
+
+def peak_memory() -> str:
+    """Since `forget_memory`, for the end of a table's cell; nothing without a GPU."""
+    return f", peak {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if torch.cuda.is_available() else ""
